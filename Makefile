@@ -1,0 +1,39 @@
+# `make demo`: the runtime alone, on generated cameras.  `make test`: everything, checked.
+PYTHON ?= python3
+PIP_FLAGS = --quiet --disable-pip-version-check
+RUNTIME_FILES := $(shell find runtime vr -type f -not -name '*.pyc')
+
+.PHONY: demo test test-all check bench clean
+
+demo: .venv-run/.ready
+	.venv-run/bin/vr-live --ir sim: --rgb sim: --frames 300 --no-window \
+		--record demo.mp4 --view side-by-side --overwrite
+
+test: .venv/.ready check
+	.venv/bin/pytest -n 2
+
+test-all: .venv/.ready check
+	.venv/bin/pytest -n 2 -m 'slow or not slow'
+
+check: .venv/.ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/pyright --pythonpath .venv/bin/python
+
+bench: .venv/.ready
+	.venv/bin/python -m benchmarks.speed
+	.venv/bin/python -m benchmarks.table
+
+clean:
+	rm -rf .venv .venv-run build dist *.egg-info demo.mp4
+
+.venv-run/.ready: pyproject.toml setup.py constraints.txt $(RUNTIME_FILES)
+	$(PYTHON) -m venv .venv-run
+	.venv-run/bin/pip install $(PIP_FLAGS) -c constraints.txt --force-reinstall --no-deps .
+	.venv-run/bin/pip install $(PIP_FLAGS) -c constraints.txt ".[cpu]"
+	touch $@
+
+.venv/.ready: pyproject.toml setup.py constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install $(PIP_FLAGS) -c constraints.txt -e ".[cpu,train,export,dev]"
+	touch $@

@@ -1,0 +1,1 @@
+"""From a trained network to one ONNX file that the runtime trusts."""

@@ -1,0 +1,97 @@
+"""`vr-export`: a checkpoint becomes one ONNX file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vr.runtime import cli_errors
+from vr.runtime.contract import GraphName, Precision, parse_size
+from vr.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from vr.export.parity import OutputParity
+
+app = typer.Typer(add_completion=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from vr.runtime.version import package_version
+
+        typer.echo(f"vr-export {package_version()}")
+        raise typer.Exit
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of vr-train (.pt).")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="ONNX file to write.")],
+    graph: Annotated[
+        Literal["estimate", "overlay"],
+        typer.Option(
+            help="estimate: the transform of a pair. overlay: frames in, blended frames out, for a GPU."
+        ),
+    ] = "estimate",
+    precision: Annotated[
+        Literal["fp32", "fp16"], typer.Option(help="fp16 halves the convolutions; grid and warp stay fp32.")
+    ] = "fp32",
+    size: Annotated[
+        str | None, typer.Option(help="Network input, HEIGHTxWIDTH; default: as trained.", metavar="HxW")
+    ] = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Leave height and width of the estimate graph free.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Exports CHECKPOINT to ONNX, and writes nothing unless onnxruntime gives what PyTorch gives."""
+    for module in ("torch", "onnx", "onnxscript"):
+        cli_errors.require(module, "export")
+    cli_errors.require("onnxruntime", "cpu")
+    figures = export_checkpoint(
+        checkpoint, output, graph, precision, size, dynamic=dynamic, overwrite=overwrite
+    )
+    typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.2f} MB)")
+    for one in figures:
+        typer.echo(f"  parity {one.describe()}, worst on {one.sample}")
+
+
+def export_checkpoint(
+    checkpoint: Path,
+    output: Path,
+    graph: GraphName,
+    precision: Precision,
+    size: str | None,
+    *,
+    dynamic: bool,
+    overwrite: bool,
+) -> "list[OutputParity]":
+    """What the command does: load, export, check. Raises children of VrError; see `vr.export.onnx_file`."""
+    from rich.console import Console
+
+    from vr.export.onnx_file import check_output, export_onnx
+    from vr.export.plan import Plan
+    from vr.train import checkpoint as checkpoints
+
+    check_output(output, overwrite)
+    loaded = checkpoints.load(checkpoint)
+    net = loaded.build()
+    plan = Plan(graph, precision, _size(size) or net.size_hw, dynamic, loaded.mode, loaded.run)
+    with Console(stderr=True).status(f"exporting {net.network} ({graph}, {precision}); a minute or two"):
+        return export_onnx(net, plan, output)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    try:
+        return None if text is None else parse_size(text)
+    except ValueError as error:
+        raise InputError(f"--size: {error}") from error
+
+
+def main() -> None:
+    """Entry point of the command."""
+    cli_errors.run(app)

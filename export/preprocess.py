@@ -1,0 +1,76 @@
+"""`vr.runtime.preprocess` in torch, so that it can live inside an ONNX graph.
+
+Same grey values to the last bit, same per-axis resize (area average where an axis shrinks, linear where it
+grows) to within one grey level, written as arithmetic on `arange` so that it exports with dynamic frame
+sizes.
+"""
+
+import torch
+from torch import Tensor
+
+# cv2.COLOR_BGR2GRAY on uint8: (3735 B + 19235 G + 9798 R + 2^14) >> 15. Sums are below 2^24: exact in float32.
+_LUMA_BGR = (3735.0, 19235.0, 9798.0)
+_LUMA_SHIFT = 32768.0
+
+
+def to_bgr_planes(frames: Tensor) -> Tensor:
+    """(N, h, w, C) uint8, C = 1 or 3, to (N, 3, h, w) float32 in [0, 255].
+
+    One channel is repeated; written without a branch on C, so that one graph takes both.
+    """
+    return torch.cat([frames, frames, frames], dim=3)[:, :, :, :3].permute(0, 3, 1, 2).float()
+
+
+def luma(planes: Tensor) -> Tensor:
+    """(N, 3, h, w) BGR float32 in [0, 255] to (N, h, w) grey, rounded as cv2 does."""
+    blue, green, red = _LUMA_BGR
+    total = planes[:, 0] * blue + planes[:, 1] * green + planes[:, 2] * red
+    return torch.floor((total + _LUMA_SHIFT / 2.0) / _LUMA_SHIFT)
+
+
+def linear_weights(length_in: int, length_out: int, like: Tensor) -> Tensor:
+    """(length_out, length_in) weights of linear interpolation, pixel edges aligned, border repeated."""
+    step = length_in / length_out
+    index_in = torch.arange(length_in, device=like.device, dtype=torch.float32).reshape(1, -1)
+    index_out = torch.arange(length_out, device=like.device, dtype=torch.float32).reshape(-1, 1)
+    source = ((index_out + 0.5) * step - 0.5).clamp(min=0.0)
+    source = torch.minimum(source, index_in[:, -1:])
+    return (1.0 - (source - index_in).abs()).clamp(min=0.0)
+
+
+def area_weights(length_in: int, length_out: int, like: Tensor) -> Tensor:
+    """(length_out, length_in) shares of each input pixel in an output pixel's interval; for shrinking."""
+    step = length_in / length_out
+    left_in = torch.arange(length_in, device=like.device, dtype=torch.float32).reshape(1, -1)
+    left_out = torch.arange(length_out, device=like.device, dtype=torch.float32).reshape(-1, 1) * step
+    overlap = torch.minimum(left_in + 1.0, left_out + step) - torch.maximum(left_in, left_out)
+    return overlap.clamp(min=0.0) / step
+
+
+def resize_weights(length_in: int, length_out: int, like: Tensor) -> Tensor:
+    """(length_out, length_in): area average if the axis shrinks, else linear.
+
+    The choice is made on tensors: `length_in` may be a symbol while exporting.
+    """
+    count_in = torch.arange(length_in, device=like.device, dtype=torch.float32)[-1:] + 1.0
+    shrinks = (count_in >= float(length_out)).reshape(1, 1)
+    return torch.where(
+        shrinks, area_weights(length_in, length_out, like), linear_weights(length_in, length_out, like)
+    )
+
+
+def resize(images: Tensor, size_hw: tuple[int, int], linear: bool = False) -> Tensor:
+    """(..., h, w) float32 to (..., H, W); `linear` interpolates on both axes also where they shrink."""
+    weights = linear_weights if linear else resize_weights
+    down = weights(images.shape[-2], size_hw[0], images)
+    across = weights(images.shape[-1], size_hw[1], images)
+    return down @ images @ across.transpose(0, 1)
+
+
+def network_input(planes: Tensor, size_hw: tuple[int, int], mode: str) -> Tensor:
+    """(N, 3, h, w) BGR in [0, 255] to (N, 1, H, W) in [0, 1], as `vr.runtime.preprocess.network_input`."""
+    gray = luma(planes)
+    if mode == "mask":
+        gray = (gray > 0.0).float() * 255.0
+    # Ties go up, as in cv2's 2:1 average, so that the usual 640x480 to 320x240 agrees to the last bit.
+    return torch.floor(resize(gray, size_hw) + 0.5).unsqueeze(1) / 255.0

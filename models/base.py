@@ -1,0 +1,43 @@
+"""What every registration network has in common."""
+
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+SizeHw = tuple[int, int]
+
+
+class Registration(NamedTuple):
+    """A transform from the fixed (RGB) to the moving (IR) image, as a network estimates it.
+
+    flow: (N, 2, H, W) float32 in pixels of the network's grid, see `vr.models.geometry`.
+    theta: (N, 2, 3) float32, normalised; None for a dense network.
+    confidence: (N,) in [0, 1]; None where the network has none.
+    """
+
+    flow: Tensor
+    theta: Tensor | None = None
+    confidence: Tensor | None = None
+
+
+class RegistrationNet(nn.Module):
+    """A network `forward(moving, fixed) -> Registration`; both inputs (N, 1, H, W) float32 in [0, 1].
+
+    `size_hw` is the size it was built for; a `dynamic` network takes any multiple of `size_multiple` from there.
+    `config` holds the constructor's arguments: a checkpoint needs nothing else to build the network again.
+    """
+
+    network: ClassVar[str]
+    kind: ClassVar[Literal["affine", "dense"]]
+    dynamic: ClassVar[bool] = False
+    size_multiple: ClassVar[int] = 1
+    has_confidence: ClassVar[bool] = False
+
+    def __init__(self, size_hw: SizeHw, **config: Any) -> None:
+        super().__init__()
+        self.size_hw = size_hw
+        self.config: dict[str, Any] = {"size_hw": list(size_hw), **config}
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
+        """Estimates the transform; sizes as in the class docstring."""
+        raise NotImplementedError

@@ -1,0 +1,46 @@
+"""Grids and flows in torch, from plain arithmetic, so that they export with dynamic height and width.
+
+`F.affine_grid` would pin H and W in an exported graph, and in-place writes would become ScatterElements; hence
+`arange` and `stack`. Conventions as in `vr.runtime.geometry`: normalised coordinates have -1 and +1 at the outer
+edges of the border pixels (`align_corners=False`); flow is (N, 2, H, W), x then y, in pixels of its own grid.
+"""
+
+import torch
+from torch import Tensor
+
+
+def pixel_centres(length: int, like: Tensor) -> Tensor:
+    """(length,) normalised coordinates of the pixel centres, `(2 i + 1) / length - 1`, on the device of `like`."""
+    index = torch.arange(length, device=like.device, dtype=torch.float32)
+    return (2.0 * index + 1.0) / length - 1.0
+
+
+def affine_flow(theta: Tensor, height: int, width: int) -> Tensor:
+    """The flow (N, 2, H, W) in pixels that `theta` (N, 2, 3) means on a grid of `height` x `width`."""
+    x = pixel_centres(width, theta).reshape(1, 1, width)
+    y = pixel_centres(height, theta).reshape(1, height, 1)
+    t = theta.reshape(-1, 2, 3, 1, 1)
+    flow_x = ((t[:, 0, 0] - 1.0) * x + t[:, 0, 1] * y + t[:, 0, 2]) * (width / 2.0)
+    flow_y = (t[:, 1, 0] * x + (t[:, 1, 1] - 1.0) * y + t[:, 1, 2]) * (height / 2.0)
+    return torch.stack([flow_x, flow_y], dim=1)
+
+
+def flow_to_grid(flow: Tensor) -> Tensor:
+    """Flow (N, 2, H, W) in pixels to the sampling grid (N, H, W, 2) in normalised coordinates of `grid_sample`."""
+    height, width = flow.shape[-2:]
+    x = pixel_centres(width, flow).reshape(1, 1, width) + flow[:, 0] * (2.0 / width)
+    y = pixel_centres(height, flow).reshape(1, height, 1) + flow[:, 1] * (2.0 / height)
+    return torch.stack([x, y], dim=-1)
+
+
+def compose_theta(outer: Tensor, inner: Tensor) -> Tensor:
+    """The (N, 2, 3) affine that applies `inner` first, then `outer`; both (N, 2, 3) in normalised coordinates."""
+    linear = outer[:, :, :2] @ inner[:, :, :2]
+    shift = outer[:, :, :2] @ inner[:, :, 2:] + outer[:, :, 2:]
+    return torch.cat([linear, shift], dim=2)
+
+
+def identity_theta(like: Tensor) -> Tensor:
+    """(N, 2, 3) identity, N and device of `like`."""
+    eye = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], device=like.device)
+    return eye.expand(like.shape[0], 2, 3)

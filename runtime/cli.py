@@ -1,0 +1,93 @@
+"""`vr-live`: aligns and shows two cameras, streams or recordings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from vr.runtime import cli_errors
+
+if TYPE_CHECKING:
+    from vr.runtime.blend import View
+
+_SOURCE_HELP = "camera index, /dev/video*, rtsp:// or http(s):// URL, video file, image folder, glob, or sim:"
+
+app = typer.Typer(add_completion=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from vr.runtime.version import package_version
+
+        typer.echo(f"vr-live {package_version()}")
+        raise typer.Exit
+
+
+@app.command()
+def live(
+    ir: Annotated[str, typer.Option(help=f"Infrared frames: {_SOURCE_HELP}.")],
+    rgb: Annotated[str, typer.Option(help="Colour frames: as --ir.")],
+    model: Annotated[Path | None, typer.Option(help="ONNX file of vr-export; default: the built-in model.")] = None,
+    provider: Annotated[str, typer.Option(help="auto, cpu, cuda, tensorrt or openvino.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads of the network; default: all cores.")] = None,
+    alpha: Annotated[float, typer.Option(help="Share of the IR picture, 0 to 1.")] = 0.35,
+    view: Annotated[str, typer.Option(help="overlay, or side-by-side (without alignment | aligned).")] = "overlay",
+    frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
+    no_window: Annotated[bool, typer.Option("--no-window", help="Show nothing on the screen.")] = False,
+    record: Annotated[
+        Path | None, typer.Option(help="Record the picture: NAME.mp4, or a folder for PNG files.")
+    ] = None,
+    transforms: Annotated[Path | None, typer.Option(help="Write one JSON object per frame into this file.")] = None,
+    flows: Annotated[Path | None, typer.Option(help="Write one source map (.npy) per frame into this folder.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False,
+    slop_ms: Annotated[float, typer.Option(help="Largest time between the two frames of a pair, ms.")] = 100.0,
+    fps: Annotated[float, typer.Option(help="Frame rate of image folders.")] = 30.0,
+    ir_16bit: Annotated[
+        bool, typer.Option("--ir-16bit", help="Ask the IR camera for raw 16-bit frames (Y16).")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Aligns an infrared stream to a colour stream and shows the blend.
+
+    Try it without cameras: vr-live --ir sim: --rgb sim:
+    """
+    from vr.runtime.live import LiveOptions, run_live
+    from vr.runtime.sources import SourceOptions
+    from vr.runtime.sources.quiet import quiet_opencv
+    from vr.runtime.terminal import open_console, print_report, progress_bar
+
+    quiet_opencv()
+    options = LiveOptions(
+        ir=ir,
+        rgb=rgb,
+        model=model,
+        provider=provider,
+        threads=threads,
+        alpha=alpha,
+        view=cast("View", view),
+        frames=frames,
+        window=not no_window,
+        record=record,
+        transforms=transforms,
+        flows=flows,
+        overwrite=overwrite,
+        slop_ms=slop_ms,
+        sources=SourceOptions(fps, ir_16bit),
+    )
+    console = open_console(quiet)
+    with progress_bar(quiet) as on_frame:
+        report = run_live(options, console.print, on_frame)
+    print_report(console, report)
+
+
+def main() -> None:
+    """Entry point of the `vr-live` command."""
+    cli_errors.run(app)
+
+
+if __name__ == "__main__":
+    main()

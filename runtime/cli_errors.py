@@ -1,0 +1,32 @@
+"""How the three commands end: one line on stderr for what a user can repair, and never a traceback for it."""
+
+import importlib.util
+import sys
+
+import typer
+
+from vr.runtime.errors import VrError
+
+EXIT_INTERRUPTED = 130
+
+
+def run(app: typer.Typer) -> None:
+    """Runs a command line; always ends in SystemExit.
+
+    Exit codes: 0 done; 2 a VrError, printed as one line `error: ...` on stderr, or wrong usage (typer's own
+    message); 130 Ctrl-C. Anything else is a fault of this package and keeps its plain traceback.
+    """
+    app.pretty_exceptions_enable = False
+    try:
+        app()
+    except VrError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def require(module: str, extra: str) -> None:
+    """Raises VrError unless `module` is installed; `extra` of this distribution brings it."""
+    if importlib.util.find_spec(module) is None:
+        raise VrError(f'{module} is missing; install it with: pip install "vr-registration[{extra}]"')

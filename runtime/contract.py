@@ -1,0 +1,115 @@
+"""The contract between `vr-export` and the runtime: graph names, tensor names, metadata keys.
+
+A model file carries everything that the runtime must know in its ONNX `metadata_props`, under `vr.*`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from vr.runtime.errors import ModelError
+from vr.runtime.geometry import SizeHw
+
+SCHEMA_VERSION = 1
+OPSET = 18
+
+GraphName = Literal["estimate", "overlay"]
+TransformKind = Literal["affine", "dense"]
+Precision = Literal["fp32", "fp16"]
+GRAPHS: tuple[GraphName, ...] = ("estimate", "overlay")
+KINDS: tuple[TransformKind, ...] = ("affine", "dense")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
+Choice = TypeVar("Choice", bound=str)
+
+ESTIMATE_INPUTS = ("moving", "fixed")
+OVERLAY_INPUTS = ("ir", "rgb", "alpha")
+
+
+def output_names(graph: GraphName, kind: TransformKind, has_confidence: bool) -> tuple[str, ...]:
+    """Output tensor names in graph order."""
+    names = ("moved", "flow") if graph == "estimate" else ("overlay", "moved", "flow")
+    if kind == "affine":
+        names += ("theta",)
+    return (*names, "confidence") if has_confidence else names
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says about itself.
+
+    `size_hw` is the network's input size, also for a dynamic model (then the size to use by default, and
+    `size_multiple` says of what height and width must be multiples).
+    """
+
+    graph: GraphName
+    kind: TransformKind
+    network: str
+    mode: str
+    size_hw: SizeHw
+    dynamic: bool = False
+    size_multiple: int = 1
+    precision: Precision = "fp32"
+    has_confidence: bool = False
+    training_run: str = ""
+    package_version: str = ""
+
+    def to_metadata(self) -> dict[str, str]:
+        """The `vr.*` strings that travel in the file."""
+        return {
+            "vr.schema": str(SCHEMA_VERSION),
+            "vr.graph": self.graph,
+            "vr.kind": self.kind,
+            "vr.network": self.network,
+            "vr.mode": self.mode,
+            "vr.size_hw": f"{self.size_hw[0]}x{self.size_hw[1]}",
+            "vr.dynamic": str(int(self.dynamic)),
+            "vr.size_multiple": str(self.size_multiple),
+            "vr.precision": self.precision,
+            "vr.has_confidence": str(int(self.has_confidence)),
+            "vr.training_run": self.training_run,
+            "vr.package_version": self.package_version,
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str], path: str) -> "ModelInfo":
+        """Reads what `to_metadata` wrote. Raises ModelError if `path` is not a file of this version's vr-export."""
+        if "vr.schema" not in metadata:
+            raise ModelError(f"{path} carries no vr.* metadata; expected a file written by vr-export")
+        if metadata["vr.schema"] != str(SCHEMA_VERSION):
+            raise ModelError(
+                f"{path} has metadata schema {metadata['vr.schema']}; this package reads {SCHEMA_VERSION}: export it again"
+            )
+        try:
+            return cls._parse(metadata)
+        except (KeyError, ValueError) as error:
+            raise ModelError(f"{path} has damaged vr.* metadata ({error}); export it again") from error
+
+    @classmethod
+    def _parse(cls, metadata: dict[str, str]) -> "ModelInfo":
+        return cls(
+            graph=_one_of(metadata["vr.graph"], GRAPHS),
+            kind=_one_of(metadata["vr.kind"], KINDS),
+            network=metadata["vr.network"],
+            mode=metadata["vr.mode"],
+            size_hw=parse_size(metadata["vr.size_hw"]),
+            dynamic=metadata["vr.dynamic"] == "1",
+            size_multiple=int(metadata["vr.size_multiple"]),
+            precision=_one_of(metadata["vr.precision"], PRECISIONS),
+            has_confidence=metadata["vr.has_confidence"] == "1",
+            training_run=metadata["vr.training_run"],
+            package_version=metadata["vr.package_version"],
+        )
+
+
+def parse_size(text: str) -> SizeHw:
+    """HEIGHTxWIDTH, for example "240x320", to (240, 320). Raises ValueError with a remedy."""
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise ValueError(f"size {text!r} is not HEIGHTxWIDTH, for example 240x320")
+    return int(parts[0]), int(parts[1])
+
+
+def _one_of(value: str, allowed: tuple[Choice, ...]) -> Choice:
+    for choice in allowed:
+        if choice == value:
+            return choice
+    raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")

@@ -1,0 +1,60 @@
+"""The transforms as JSON lines."""
+
+import json
+import math
+from pathlib import Path
+from typing import TextIO
+
+from vr.runtime.errors import OutputError
+from vr.runtime.sinks.base import Output
+from vr.runtime.sinks.targets import FileTarget
+
+
+class TransformSink:
+    """One JSON object per output frame and line, flushed at once so that other programs can follow.
+
+    Keys: `index`, `ir_time_s`, `rgb_time_s`, `state`, `confidence` (null where the model has none),
+    `matrix_rgb_to_ir` (2x3 in native pixels, null if refused or dense), `latency_ms` (a dict by stage).
+
+    A new file is written under its own name; one that replaces another takes its place when it is closed.
+    """
+
+    wants_picture = False
+
+    def __init__(self, target: FileTarget) -> None:
+        self._target = target
+        self._replaces = target.path.exists()
+        self._stream: TextIO | None = None
+
+    def write(self, output: Output) -> None:
+        """See `Sink`."""
+        try:
+            if self._stream is None:
+                path = self._target.partial if self._replaces else self._target.path
+                self._stream = path.open("w" if self._replaces else "x", encoding="utf-8")
+            self._stream.write(json.dumps(to_record(output), allow_nan=False) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            raise OutputError(f"cannot write {self._target.path}: {error.strerror}") from error
+
+    def close(self, complete: bool) -> Path | None:
+        """See `Sink`."""
+        if self._stream is None:
+            return None
+        self._stream.close()
+        return self._target.finish(complete) if self._replaces else self._target.path
+
+
+def to_record(output: Output) -> dict[str, object]:
+    """The JSON object of one output frame."""
+    confidence = output.alignment.confidence
+    matrix = output.alignment.matrix_rgb_to_ir
+    return {
+        "index": output.index,
+        "ir_time_s": output.pair.ir.time_s,
+        "rgb_time_s": output.pair.rgb.time_s,
+        "state": output.alignment.state,
+        "confidence": confidence if confidence is not None and math.isfinite(confidence) else None,
+        "matrix_rgb_to_ir": None if matrix is None else matrix.tolist(),
+        "latency_ms": {stage: round(ms, 3) for stage, ms in output.latency_ms.items()},
+    }

@@ -1,0 +1,160 @@
+"""Recorded frames: a video file, or a folder or glob of images."""
+
+import glob
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vr.runtime.errors import InputError
+from vr.runtime.preprocess import Frame, check_frame
+from vr.runtime.sources.base import Role, Stamped
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+DEFAULT_FPS = 30.0
+_PLAUSIBLE_FPS = (0.1, 1000.0)
+
+
+class VideoFileSource:
+    """Every frame of a video file, with the file's own timestamps."""
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file and decodes its first frame. Raises InputError if either fails."""
+        _check_file(path, "video")
+        self.name = str(path)
+        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        if not self._capture.isOpened():
+            raise InputError(
+                f"cannot read {path} as a video; expected a file that FFmpeg can play (MP4, AVI, MKV, ...)"
+            )
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if _PLAUSIBLE_FPS[0] <= fps <= _PLAUSIBLE_FPS[1] else DEFAULT_FPS
+        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.length = count if count > 0 else None
+        self._count = 0
+        self._last_s = -1.0
+        self._first = self._next()
+        if self._first is None:
+            self.close()
+            raise InputError(f"video {path} has no readable frame; record or convert it again")
+
+    def read(self) -> Stamped | None:
+        """The next frame, (H, W, 3) uint8; None at the end of the file."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return self._next()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._capture.release()
+
+    def _next(self) -> Stamped | None:
+        ok, frame = self._capture.read()
+        if not ok:
+            return None
+        time_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
+        if not time_s > self._last_s:
+            # Raw streams carry no timestamps: every frame claims to be the first.
+            time_s = self._last_s + 1.0 / self.fps if self._count else 0.0
+        stamped = Stamped(frame, time_s, self._count)  # type: ignore[arg-type]
+        self._count, self._last_s = self._count + 1, time_s
+        return stamped
+
+
+class ImageSequenceSource:
+    """Images as a video: `time_s = index / fps`. 16-bit IR stays uint16, an alpha channel is dropped."""
+
+    live = False
+
+    def __init__(self, name: str, paths: Sequence[Path], role: Role, fps: float = DEFAULT_FPS) -> None:
+        """`paths` in playing order. Raises InputError if there are none, or the first cannot be read."""
+        if not paths:
+            raise InputError(f"no images in {name}; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+        if not fps > 0:
+            raise InputError(f"frame rate is {fps:g}; expected more than 0 frames per second")
+        self.name = name
+        self.fps = fps
+        self.length = len(paths)
+        self._paths = list(paths)
+        self._role: Role = role
+        self._count = 0
+        read_image(self._paths[0], role)
+
+    def read(self) -> Stamped | None:
+        """The next image; None after the last. Raises InputError, naming the file, if it cannot be read."""
+        if self._count == len(self._paths):
+            return None
+        stamped = Stamped(read_image(self._paths[self._count], self._role), self._count / self.fps, self._count)
+        self._count += 1
+        return stamped
+
+    def close(self) -> None:
+        """Nothing is held open between images."""
+
+
+def open_files(spec: str, role: Role, fps: float = DEFAULT_FPS) -> VideoFileSource | ImageSequenceSource:
+    """Opens a video file, one image, a folder of images, or a glob of images (`"frames/*.png"`, `**` for
+    sub-folders).
+
+    fps: frame rate of images; a video file brings its own. Raises InputError for anything that cannot be
+    used.
+    """
+    path = Path(spec)
+    if path.is_dir():
+        return ImageSequenceSource(f"folder {spec}", sort_naturally(_images(path.iterdir())), role, fps)
+    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+        return ImageSequenceSource(spec, [path], role, fps)
+    if not path.exists() and glob.has_magic(spec):
+        matches = glob.glob(spec, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return ImageSequenceSource(f"glob {spec}", sort_naturally(_images(map(Path, matches))), role, fps)
+    return VideoFileSource(path)
+
+
+def sort_naturally(paths: Sequence[Path]) -> list[Path]:
+    """Sorts as people count: frame2 before frame10."""
+    return sorted(paths, key=lambda path: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", str(path))])
+
+
+def read_image(path: Path, role: Role) -> Frame:
+    """One image: RGB (H, W, 3) uint8 BGR; IR (h, w) or (h, w, 3), uint8 or uint16. Raises InputError."""
+    _check_file(path, "image")
+    # Not IMREAD_UNCHANGED: these keep 16 bit too, but drop alpha and turn the picture by its EXIF tag.
+    flags = cv2.IMREAD_COLOR if role == "rgb" else cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
+    data = _read_bytes(path)
+    frame = None if _is_cut_jpeg(data) else cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if frame is None:
+        raise InputError(f"cannot read {path} as an image; it is damaged, incomplete, or not an image")
+    frame = frame.squeeze(2) if frame.ndim == 3 and frame.shape[2] == 1 else frame
+    check_frame(frame, f"{role.upper()} image {path}:")  # type: ignore[arg-type]
+    return frame  # type: ignore[return-value]
+
+
+def _is_cut_jpeg(data: bytes) -> bool:
+    """Whether the end marker is missing: OpenCV 4 then makes up the rest of the picture and says nothing."""
+    return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _images(paths: Iterable[Path]) -> list[Path]:
+    """Those that are images; hidden files (macOS writes `._name.png`) are not."""
+    return [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+
+
+def _check_file(path: Path, what: str) -> None:
+    if not path.exists():
+        raise InputError(f"{what} {path} does not exist; expected a file, a folder of images, or a glob of images")
+    if not path.is_file():
+        raise InputError(f"{what} {path} is not a regular file")
+    if path.stat().st_size == 0:
+        raise InputError(f"{what} {path} is empty (0 bytes); copy or record it again")

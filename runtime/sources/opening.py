@@ -1,0 +1,69 @@
+"""From the text of `--ir` and `--rgb` to open sources."""
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+from vr.runtime.errors import InputError
+from vr.runtime.geometry import Float64Array
+from vr.runtime.sources.base import Role, Source
+from vr.runtime.sources.camera import open_camera
+from vr.runtime.sources.files import DEFAULT_FPS, open_files
+from vr.runtime.sources.sim import PREFIX, SimScene, SimSource, parse_sim
+
+DEVICE_PREFIX = "/dev/"
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """fps: frame rate of image folders. ir_16bit: ask the IR camera for raw 16-bit frames."""
+
+    fps: float = DEFAULT_FPS
+    ir_16bit: bool = False
+
+
+@dataclass(frozen=True)
+class SourcePair:
+    """Two open sources, and for `sim:` the true `matrix_rgb_to_ir` of each frame number."""
+
+    ir: Source
+    rgb: Source
+    truth: Callable[[int], Float64Array] | None = None
+
+
+def open_source(spec: str, role: Role, options: SourceOptions | None = None) -> Source:
+    """Opens one source.
+
+    spec: a camera index ("0"), a device ("/dev/video0"), an rtsp:// or http(s):// URL, a video file, an
+    image, a folder or glob of images, or `sim:`. Raises StreamError or InputError if it cannot be used.
+    """
+    options = options or SourceOptions()
+    if not spec:
+        raise InputError(f"--{role} is empty; expected a camera, a file, a folder, or sim:")
+    if spec.startswith(PREFIX):
+        return SimSource(SimScene(parse_sim(spec)), role)
+    if spec.isdecimal() or "://" in spec or spec.startswith(DEVICE_PREFIX):
+        return open_camera(spec, is_16bit=options.ir_16bit and role == "ir")
+    return open_files(spec, role, options.fps)
+
+
+@contextmanager
+def open_pair(ir: str, rgb: str, options: SourceOptions | None = None) -> Generator[SourcePair]:
+    """Both sources, closed at the end. Raises StreamError or InputError if one, or the combination, cannot
+    be used.
+    """
+    if ir.startswith(PREFIX) or rgb.startswith(PREFIX):
+        yield _open_sim_pair(ir, rgb)
+        return
+    with ExitStack() as stack:
+        ir_source = stack.enter_context(closing(open_source(ir, "ir", options)))
+        rgb_source = stack.enter_context(closing(open_source(rgb, "rgb", options)))
+        yield SourcePair(ir_source, rgb_source)
+
+
+def _open_sim_pair(ir: str, rgb: str) -> SourcePair:
+    """One scene for both cameras, else the two would have nothing in common."""
+    if not (ir.startswith(PREFIX) and rgb.startswith(PREFIX)) or parse_sim(ir) != parse_sim(rgb):
+        raise InputError(f"--ir {ir} and --rgb {rgb} show different scenes; give the same sim: text for both")
+    scene = SimScene(parse_sim(ir))
+    return SourcePair(SimSource(scene, "ir"), SimSource(scene, "rgb"), scene.matrix_rgb_to_ir)

@@ -1,0 +1,37 @@
+"""Ending a run on Ctrl-C and SIGTERM without losing what it has written."""
+
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stop_on_signals() -> Generator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a second signal acts as it did before.
+
+    Outside the main thread, where Python allows no handlers, only the caller sets the event.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        restore()
+
+    for number in _SIGNALS:
+        signal.signal(number, on_signal)
+    try:
+        yield stop
+    finally:
+        restore()

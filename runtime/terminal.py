@@ -1,0 +1,39 @@
+"""How `vr-live` talks to a terminal: lines on stdout, a progress bar on stderr."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vr.runtime.report import LiveReport
+
+
+def open_console(quiet: bool) -> Console:
+    """Stdout, one line per line: no wrapping, no colours that depend on the words."""
+    return Console(quiet=quiet, soft_wrap=True, highlight=False, markup=False)
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Generator[Callable[[int, int | None], None]]:
+    """A function to be told frames done and frames in all; draws a bar if stderr is a terminal and the
+    length known.
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task("frames", visible=False)
+
+        def on_frame(done: int, length: int | None) -> None:
+            if length is not None:
+                progress.update(task, completed=done, total=length, visible=True)
+
+        yield on_frame
+
+
+def print_report(console: Console, report: LiveReport) -> None:
+    """The summary at the end of a run."""
+    rows = report.lines()
+    width = max(len(heading) for heading, _ in rows)
+    for heading, text in rows:
+        console.print(f"{heading:<{width}}  {text}")

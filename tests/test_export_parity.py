@@ -1,0 +1,231 @@
+"""Exported files hold against PyTorch, and a file that does not is never written."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor
+
+from tests.fixed_nets import FixedAffine, SmoothFlow
+from tests.helpers import shared_data
+from vr.export import onnx_file
+from vr.export.parity import OutputParity
+from vr.export.plan import Plan
+from vr.export.samples import parity_samples, traced_sample
+from vr.models import registry
+from vr.models.base import Registration, RegistrationNet, SizeHw
+from vr.runtime.contract import OPSET, GraphName, Precision
+from vr.runtime.errors import ModelError, OutputError
+from vr.runtime.session import Session
+
+SIZES: dict[str, SizeHw] = {"affine": (224, 240), "voxelmorph": (48, 64)}
+
+
+def plan_for(
+    graph: GraphName = "estimate",
+    size_hw: SizeHw = (48, 64),
+    precision: Precision = "fp32",
+    dynamic: bool = False,
+    mode: str = "gray",
+) -> Plan:
+    return Plan(graph, precision, size_hw, dynamic, mode, "run-2026-01-01-0")
+
+
+def lively_network(name: str, size_hw: SizeHw) -> RegistrationNet:
+    """A thesis network with random weights that answers with transforms of several pixels, different per
+    input.
+    """
+    torch.manual_seed(0)
+    net = registry.build(name, {"size_hw": list(size_hw)})
+    with torch.no_grad():
+        if name == "affine":
+            for layer in net.linears:  # type: ignore[union-attr]
+                layer.weight.normal_(std=0.3)
+        else:
+            net.head.weight.normal_(std=20.0)  # type: ignore[union-attr]
+    return net.eval()
+
+
+def errors(figures: list[OutputParity]) -> dict[str, float]:
+    return {one.output: one.error for one in figures}
+
+
+@pytest.mark.parametrize("graph", ["estimate", "overlay"])
+@pytest.mark.parametrize("network", ["affine", "voxelmorph"])
+def test_thesis_networks_agree_in_both_graphs(tmp_path: Path, network: str, graph: GraphName) -> None:
+    """The gate's own figures, and once more by hand on noise, batches of one and two."""
+    size_hw = SIZES[network]
+    net, path = lively_network(network, size_hw), tmp_path / "m.onnx"
+    plan = plan_for(graph, size_hw, dynamic=graph == "estimate" and net.dynamic)
+    found = errors(onnx_file.export_onnx(net, plan, path))
+    assert found["flow"] <= 0.01
+    assert found["moved"] <= 1.0
+    session = Session(path, "cpu", threads=1)
+    assert session.info == plan.info(net)
+    for batch, frame_hw in ((1, size_hw), (2, (size_hw[0] + 16, size_hw[1] + 32))):
+        feed = noise_feed(plan, batch, frame_hw)
+        with torch.inference_mode():
+            expected = onnx_file.build_reference(net, plan)(*[torch.from_numpy(x) for x in feed.values()])
+        flow = session.run(feed, ["flow"])["flow"]
+        expected_flow = expected[session.output_names.index("flow")].numpy()
+        assert np.abs(expected_flow).max() > 1.0
+        assert np.abs(flow - expected_flow).max() <= 0.01
+
+
+def noise_feed(plan: Plan, batch: int, frame_hw: SizeHw) -> dict[str, np.ndarray]:
+    """Smooth random inputs; `frame_hw` where the graph takes other sizes than its own."""
+    rng = np.random.default_rng(batch)
+    if plan.graph == "overlay":
+        ir = rng.integers(0, 256, (batch, *frame_hw, 1), dtype=np.uint8)
+        rgb = rng.integers(0, 256, (batch, frame_hw[0] + 2, frame_hw[1] + 6, 3), dtype=np.uint8)
+        return {"ir": ir, "rgb": rgb, "alpha": np.asarray(np.float32(0.5))}
+    hw = frame_hw if plan.dynamic else plan.size_hw
+    return {name: rng.random((batch, 1, *hw), dtype=np.float32) for name in ("moving", "fixed")}
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_estimate_file_is_as_the_contract_says(tmp_path: Path, dynamic: bool) -> None:
+    path = tmp_path / "m.onnx"
+    onnx_file.export_onnx(FixedAffine().eval(), plan_for(dynamic=dynamic), path)
+    model = onnx.load(path, load_external_data=False)
+    free = ["N", 1, "H", "W"] if dynamic else ["N", 1, 48, 64]
+    assert shapes(model.graph.input) == {"moving": free, "fixed": free}
+    assert shapes(model.graph.output) == {
+        "moved": free,
+        "flow": [free[0], 2, *free[2:]],
+        "theta": ["N", 2, 3],
+        "confidence": ["N"],
+    }
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
+    assert [file.name for file in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_overlay_file_takes_frames_of_any_size(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    onnx_file.export_onnx(SmoothFlow().eval(), plan_for("overlay"), path)
+    model = onnx.load(path)
+    assert shapes(model.graph.input) == {"ir": ["N", "h", "w", "C"], "rgb": ["N", "H", "W", 3], "alpha": []}
+    assert shapes(model.graph.output) == {
+        "overlay": ["N", "H", "W", 3],
+        "moved": ["N", "H", "W", 3],
+        "flow": ["N", 2, "H", "W"],
+    }
+
+
+def shapes(values: "list[onnx.ValueInfoProto]") -> dict[str, list[int | str]]:
+    return {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values
+    }
+
+
+def test_half_precision_keeps_grid_and_warp_in_float32(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    found = errors(onnx_file.export_onnx(SmoothFlow().eval(), plan_for(precision="fp16"), path))
+    assert 0.0 < found["flow"] <= 0.1
+    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+    types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
+    (sampler,) = [node for node in model.graph.node if node.op_type == "GridSample"]
+    assert {types.get(name, onnx.TensorProto.FLOAT) for name in sampler.input} == {onnx.TensorProto.FLOAT}
+    convs = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert onnx.TensorProto.FLOAT16 in {types[node.output[0]] for node in convs}
+
+
+class ExportsWrongly(SmoothFlow):
+    """Its exported graph has another flow than PyTorch computes: the failing twin of the gate."""
+
+    error_px = 0.02
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
+        flow = super().forward(moving, fixed).flow
+        return Registration(flow + self.error_px if torch.compiler.is_exporting() else flow)
+
+
+def test_gate_refuses_a_wrong_graph_and_leaves_the_older_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"the older file")
+    with pytest.raises(ModelError, match=r"nothing was written: .*flow 0\.02 px \(limit 0\.01\) at \(0, ") as caught:
+        onnx_file.export_onnx(ExportsWrongly().eval(), plan_for(), path)
+    assert "scenes 48x64" in str(caught.value)
+    assert path.read_bytes() == b"the older file"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class ExportsNan(SmoothFlow):
+    """A graph that gives no number must not pass for one without difference."""
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
+        flow = super().forward(moving, fixed).flow
+        return Registration(flow * float("nan") if torch.compiler.is_exporting() else flow)
+
+
+def test_gate_refuses_nan(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="flow inf px"):
+        onnx_file.export_onnx(ExportsNan().eval(), plan_for(), tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (plan_for(size_hw=(240, 320)), "takes 224x240 only"),
+        (plan_for(size_hw=(224, 240), dynamic=True), "cannot be --dynamic: its layers are tied to inputs of 224x240"),
+    ],
+)
+def test_affine_says_which_size_it_takes(tmp_path: Path, plan: Plan, message: str) -> None:
+    net = registry.build("affine", {"size_hw": [224, 240]})
+    with pytest.raises(ModelError, match=message):
+        onnx_file.export_onnx(net, plan, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_voxelmorph_says_which_multiples_it_takes(tmp_path: Path) -> None:
+    net = registry.build("voxelmorph", {"size_hw": [48, 64]})
+    with pytest.raises(ModelError, match="multiples of 16, for example 64x80"):
+        onnx_file.export_onnx(net, plan_for(size_hw=(50, 70)), tmp_path / "m.onnx")
+
+
+def test_dynamic_overlay_is_refused_as_it_is_anyway(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="any size anyway"):
+        onnx_file.export_onnx(SmoothFlow(), plan_for("overlay", dynamic=True), tmp_path / "m.onnx")
+
+
+def test_output_folder_that_is_not_there_is_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="is its folder there"):
+        onnx_file.check_output(tmp_path / "none" / "m.onnx", overwrite=False)
+
+
+@pytest.mark.parametrize("graph", ["estimate", "overlay"])
+def test_gate_compares_on_other_inputs_than_the_traced_one(graph: GraphName) -> None:
+    plan = plan_for(graph, dynamic=graph == "estimate")
+    first = {"estimate": "moving", "overlay": "ir"}[graph]
+    traced = traced_sample(plan).feed[first]
+    shapes = {sample.feed[first].shape for sample in parity_samples(plan, SmoothFlow())}
+    assert traced.shape not in shapes
+    assert len({shape[0] for shape in shapes}) > 1
+    assert len({shape[1:] for shape in shapes}) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("graph", ["estimate", "overlay"])
+@pytest.mark.parametrize(
+    "name", ["model_affine_segmentation_e100", "model_voxelmorph_segmentation_e100_p06"], ids=["affine", "voxelmorph"]
+)
+def test_the_thesis_s_trained_networks_agree(tmp_path: Path, name: str, graph: GraphName, precision: Precision) -> None:
+    from vr.train.thesis_weights import import_thesis
+
+    checkpoint = import_thesis(shared_data("thesis") / f"{name}.safetensors")
+    plan = plan_for(graph, (240, 320), precision, mode=checkpoint.mode)
+    figures = onnx_file.export_onnx(checkpoint.build(), plan, tmp_path / "m.onnx")
+    assert all(one.passed for one in figures)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("graph", ["estimate", "overlay"])
+def test_the_match_network_agrees(tmp_path: Path, graph: GraphName) -> None:
+    torch.manual_seed(0)
+    net = registry.build("match", {"size_hw": [96, 128]}).eval()
+    figures = onnx_file.export_onnx(net, plan_for(graph, (96, 128)), tmp_path / "m.onnx")
+    assert all(one.passed for one in figures)

@@ -1,0 +1,186 @@
+"""Samples with known transforms, the losses on them, and exact resume of the default network's training."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vr.models import affine_fit
+from vr.runtime.errors import InputError
+from vr.train import checkpoint
+from vr.train.data import Pair, Split
+from vr.train.match_data import MatchDataset
+from vr.train.match_judge import fit_judge, judge_figures
+from vr.train.match_loop import MatchConfig, MatchTrainer
+from vr.train.match_loss import grid_error_px, match_loss, perturbed
+
+SIZE_HW = (96, 128)
+
+
+@pytest.fixture
+def same_pair(tmp_path: Path) -> Pair:
+    """One textured picture that stands for both cameras."""
+    noise = np.random.default_rng(0).integers(0, 256, (300, 534, 3), dtype=np.uint8)
+    picture = cv2.GaussianBlur(noise, (0, 0), 3.0)
+    picture = cv2.normalize(picture, picture, 0, 255, cv2.NORM_MINMAX)
+    for role in ("ir", "rgb"):
+        (tmp_path / role).mkdir()
+        cv2.imwrite(str(tmp_path / role / "a.png"), picture)
+    return Pair("a", tmp_path / "ir" / "a.png", tmp_path / "rgb" / "a.png")
+
+
+def _undegraded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vr.train.photometric.degrade", lambda _rng, gray, polarity=False: gray)
+    monkeypatch.setattr("vr.train.photometric.mix_channels", lambda _rng, bgr: cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY))
+
+
+def test_theta_of_a_sample_is_the_truth(same_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sampling the moving image by the sample's theta gives the fixed one, by torch's own affine_grid."""
+    _undegraded(monkeypatch)
+    data = MatchDataset([same_pair], (240, 320), 4, 0, {"pairs": 1.0})
+    for index in range(4):
+        sample = {name: value[None] for name, value in data[index].items()}
+        grid = F.affine_grid(sample["theta"], [1, 1, 240, 320], align_corners=False)
+        moved = F.grid_sample(sample["moving"], grid, align_corners=False)
+        inside = grid.abs().amax(dim=3)[0] < 0.95
+        before = (sample["moving"] - sample["fixed"])[0, 0][inside].abs().mean()
+        after = (moved - sample["fixed"])[0, 0][inside].abs().mean()
+        # Where the moving view looks past the picture both show a fill, which is not the same content.
+        assert float(after) < 0.25 * float(before)
+
+
+def test_samples_depend_on_their_index_alone(same_pair: Pair) -> None:
+    shares = {"pairs": 0.5, "pseudo": 0.5}
+    later = MatchDataset([same_pair], SIZE_HW, 2, 7, shares, first_index=3)
+    whole = MatchDataset([same_pair], SIZE_HW, 6, 7, shares)
+    for name, value in whole[4].items():
+        torch.testing.assert_close(later[1][name], value, atol=0.0, rtol=0.0)
+    assert not torch.equal(whole[0]["moving"], whole[1]["moving"])
+
+
+def test_generated_scenes_need_no_pairs() -> None:
+    sample = MatchDataset([], SIZE_HW, 1, 0, {"pairs": 0.5, "scenes": 0.5})[0]
+    assert sample["moving"].shape == (1, *SIZE_HW)
+    assert 0.0 <= float(sample["moving"].min()) <= float(sample["moving"].max()) <= 1.0
+
+
+def test_match_loss_is_lowest_at_the_truth() -> None:
+    truth = torch.eye(3)[None, :2]
+    net = _trainer_net()
+    image = torch.rand(1, 1, *SIZE_HW, generator=torch.Generator().manual_seed(0))
+    match = net.match(image, image, lambda _stage, _estimate: truth)[1]
+
+    def loss_around(x_px: float) -> float:
+        squared = (match.candidates - torch.tensor([x_px, 0.0])).square().sum(dim=1)
+        logits = (-squared / 16.0).expand(match.logits.shape[0], match.logits.shape[1], -1)
+        logits = torch.cat([logits, match.logits[:, :, -1:] * 0.0 - 20.0], dim=2)
+        return match_loss(match._replace(logits=logits), truth, 4, *SIZE_HW).item()
+
+    losses = [loss_around(x_px) for x_px in (0.0, 2.0, 4.0, 8.0)]
+    assert losses == sorted(losses)
+    assert losses[-1] > 2.0 * losses[0]
+
+
+def test_points_outside_belong_nowhere() -> None:
+    far = torch.tensor([[[1.0, 0.0, 1000.0], [0.0, 1.0, 0.0]]])
+    net = _trainer_net()
+    image = torch.rand(1, 1, *SIZE_HW, generator=torch.Generator().manual_seed(0))
+    match = net.match(image, image)[0]
+    nowhere = torch.full_like(match.logits, -20.0)
+    nowhere[:, :, -1] = 20.0
+    assert float(match_loss(match._replace(logits=nowhere), far, 8, *SIZE_HW)) < 1e-6
+
+
+def test_grid_error_is_the_runtime_measure() -> None:
+    from vr.runtime import geometry
+
+    matrix = np.array([[1.02, 0.03, 5.0], [-0.02, 0.97, -3.0]])
+    theta = torch.from_numpy(geometry.matrix_to_theta(matrix, SIZE_HW, SIZE_HW))[None].float()
+    identity = torch.eye(3)[None, :2]
+    found = float(grid_error_px(affine_fit.theta_to_centred(theta, *SIZE_HW), identity, *SIZE_HW))
+    assert found == pytest.approx(geometry.grid_error_px(matrix, np.eye(2, 3), SIZE_HW), abs=1e-3)
+
+
+def test_starts_are_wrong_by_what_is_asked_for() -> None:
+    truth = torch.eye(3)[:2].expand(500, 2, 3)
+    starts = perturbed(truth, 10.0, 128, torch.Generator().manual_seed(0))
+    error = grid_error_px(starts, truth, *SIZE_HW)
+    assert 1.0 < float(error.mean()) < 10.0
+    assert float(error.max()) < 20.0
+
+
+def test_judge_learns_to_tell_good_from_bad() -> None:
+    net = _trainer_net()
+    torch.manual_seed(0)
+    signs = torch.rand(400, net.judge[0].in_features)  # type: ignore[arg-type]
+    errors = torch.where(signs[:, 0] > 0.5, 1.0, torch.inf)
+    fit_judge(net, signs, errors, seed=0)
+    figures = judge_figures(net, signs, errors, threshold=0.5)
+    assert figures["good_refused"] < 0.05
+    assert figures["foreign_refused"] > 0.95
+
+
+def test_resume_is_exact(tmp_path: Path) -> None:
+    whole = _trainer(tmp_path / "whole", steps=6)
+    whole.train()
+    first = _trainer(tmp_path / "parts", steps=6)
+    with pytest.raises(_Stopped):
+        _stop_after(first, 3)
+    second = _trainer(tmp_path / "parts", steps=6)
+    second.resume(tmp_path / "parts" / "last.pt")
+    assert second.step == 3
+    second.train()
+    expected = whole.net.state_dict()
+    for name, value in second.net.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path / "run", steps=6)
+    trainer.save("last.pt", resumable=True)
+    with pytest.raises(InputError, match="other settings"):
+        _trainer(tmp_path / "run", steps=7).resume(tmp_path / "run" / "last.pt")
+
+
+def test_checkpoint_builds_the_network_again(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path / "run", steps=6)
+    trainer.save("final.pt", resumable=False)
+    net = checkpoint.load(tmp_path / "run" / "final.pt").build()
+    image = torch.rand(2, 1, *SIZE_HW, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found, expected = net(image, image), trainer.net.eval()(image, image)
+    torch.testing.assert_close(found.theta, expected.theta, atol=1e-5, rtol=1e-4)
+
+
+class _Stopped(Exception):
+    pass
+
+
+def _stop_after(trainer: MatchTrainer, steps: int) -> None:
+    one_step = trainer._one_step
+
+    def limited(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if trainer.step == steps:
+            raise _Stopped
+        return one_step(sample)
+
+    trainer._one_step = limited  # type: ignore[method-assign]
+    trainer.train()
+
+
+def _trainer(out: Path, steps: int) -> MatchTrainer:
+    out.mkdir(parents=True, exist_ok=True)
+    config = MatchConfig(
+        size_hw=SIZE_HW, width=8, steps=steps, batch=2, shares={"scenes": 1.0}, val_samples=2, val_every=100, workers=0
+    )
+    return MatchTrainer(config, Split([], [], []), out, "match-test-0", torch.device("cpu"))
+
+
+def _trainer_net():  # noqa: ANN202
+    from vr.models.match import MatchNet
+
+    torch.manual_seed(0)
+    return MatchNet(SIZE_HW, width=8)

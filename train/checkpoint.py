@@ -1,0 +1,88 @@
+"""Checkpoints: one file that holds a network, how it came about, and all that is needed to go on training."""
+
+import pickle
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vr.models import registry
+from vr.models.base import RegistrationNet
+from vr.runtime.errors import InputError, ModelError, OutputError
+
+FORMAT = "vr-checkpoint-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network and its training state.
+
+    network, config: name and constructor arguments, as `vr.models.registry.build` takes them.
+    weights: the network's state_dict.
+    mode: what the network looks at, "gray" or "mask" (`vr.runtime.preprocess`).
+    run: id of the training run, `name-date-seed`.
+    training: the training configuration, and what is known of the data; empty for imported weights.
+    epoch, step: finished epochs, and optimizer steps in all.
+    optimizer, rng: states to go on from; None in a file that is not meant to be resumed.
+    history: one dict of figures per finished epoch.
+    """
+
+    network: str
+    config: dict[str, Any]
+    weights: dict[str, Tensor]
+    mode: str
+    run: str
+    training: dict[str, Any] = field(default_factory=dict[str, Any])
+    epoch: int = 0
+    step: int = 0
+    optimizer: dict[str, Any] | None = None
+    rng: dict[str, Tensor] | None = None
+    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def build(self) -> RegistrationNet:
+        """The network with its weights, on the CPU, in eval mode. Raises ModelError if they do not fit
+        together.
+        """
+        try:
+            net = registry.build(self.network, self.config)
+            net.load_state_dict(self.weights)
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"the checkpoint of run {self.run!r} does not fit this version: {error}") from error
+        return net.eval()
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes a file beside `path`, then renames it: a crash leaves the older file. Raises OutputError if it
+    cannot.
+    """
+    values = {f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            torch.save({"format": FORMAT, **values}, file)
+        part.replace(path)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(f"cannot write the checkpoint {path} ({error}); is the folder there and writable?") from error
+
+
+def load(path: Path) -> Checkpoint:
+    """Reads what `save` wrote, on the CPU, without running any code from the file.
+
+    Raises InputError if the file cannot be read, ModelError if it is not a checkpoint of this package.
+    """
+    try:
+        with path.open("rb") as file:
+            values = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"cannot read the checkpoint {path} ({error.strerror})") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{path} is not a checkpoint; expected a .pt file written by vr-train") from error
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+        raise ModelError(f"{path} is not a checkpoint of this version; expected a .pt file written by vr-train")
+    try:
+        return Checkpoint(**values)
+    except TypeError as error:
+        raise ModelError(f"the checkpoint {path} is damaged ({error}); train or import again") from error

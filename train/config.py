@@ -1,0 +1,99 @@
+"""What a training run is made of: one frozen dataclass, stored in every checkpoint."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from vr.runtime.errors import InputError
+from vr.runtime.geometry import SizeHw
+from vr.runtime.preprocess import MODES
+
+NETWORKS = ("affine", "voxelmorph")
+SIMILARITIES = ("ngf", "ncc", "mse")
+SMOOTHNESSES = ("l2", "l1")
+# What may change when a run is resumed; everything else would make it another run.
+RESUMABLE = ("epochs", "workers")
+
+_CHOICES = {"network": NETWORKS, "mode": MODES, "similarity": SIMILARITIES, "smoothness": SMOOTHNESSES}
+
+
+def _number(default: float, low: float, high: float) -> Any:
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one run. Raises InputError, naming the setting, on a value out of bounds.
+
+    network: "affine" or "voxelmorph".
+    size_hw: the network's input, px; affine at least 222 each way, voxelmorph multiples of 16.
+    mode: what the network looks at (`vr.runtime.preprocess`): "gray", or "mask" for folders of person masks.
+    similarity: "ngf" and "ncc" compare edges and local contrasts, for gray; "mse" compares levels, for masks.
+    pyramid_levels: the similarity is averaged over the full size, 1/2, 1/4, ...: a slope further from the
+    optimum. smoothness: penalty on the flow's gradient, "l2" squared or "l1" absolute (voxelmorph).
+    lambda_smooth: its weight (voxelmorph). An affine flow is smooth already and is not penalised. augment:
+    warp the moving image by a random known affine, anew each epoch. The loss does not look at the affine;
+        without it, a folder of aligned pairs would teach the network to answer "identity".
+    epochs, batch, lr: passes over the training pairs, pairs per step, Adam's step size.
+    seed: draws the initial weights, the order of the pairs and the warps.
+    workers: processes that load images; 0 loads in the main process. Does not change the result.
+    limit: use only the first so many pairs; 0 uses all.
+    val_share, test_share: shares of the pairs, as contiguous blocks at the end of the sorted list.
+    """
+
+    network: str = "affine"
+    size_hw: SizeHw = (240, 320)
+    mode: str = "gray"
+    similarity: str = "ngf"
+    pyramid_levels: int = _number(4, 1, 6)
+    smoothness: str = "l2"
+    lambda_smooth: float = _number(0.6, 0.0, 1e6)
+    augment: bool = True
+    epochs: int = _number(100, 1, 1_000_000)
+    batch: int = _number(8, 1, 4096)
+    lr: float = _number(3e-4, 1e-9, 1.0)
+    seed: int = _number(0, 0, 2**31 - 1)
+    workers: int = _number(0, 0, 64)
+    limit: int = _number(0, 0, 10_000_000)
+    val_share: float = _number(0.1, 0.01, 0.4)
+    test_share: float = _number(0.1, 0.01, 0.4)
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} {getattr(self, name)!r} is unknown; expected one of {', '.join(choices)}")
+        for setting in fields(self):
+            bounds, value = setting.metadata, getattr(self, setting.name)
+            if bounds and not bounds["low"] <= value <= bounds["high"]:
+                raise InputError(
+                    f"{setting.name} {value} is out of bounds; expected {bounds['low']} to {bounds['high']}"
+                )
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
+        """From `to_dict`, or from any part of it. Raises InputError on an unknown setting."""
+        unknown = sorted(values.keys() - {setting.name for setting in fields(cls)})
+        if unknown:
+            raise InputError(f"unknown training setting(s) {', '.join(unknown)}")
+        known = dict(values)
+        if "size_hw" in known:
+            known["size_hw"] = int(known["size_hw"][0]), int(known["size_hw"][1])
+        return cls(**known)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as plain values, `size_hw` as a list."""
+        return {**asdict(self), "size_hw": list(self.size_hw)}
+
+    def resumed_with(self, given: dict[str, Any]) -> "TrainConfig":
+        """The configuration with those of the `given` settings that may change on resume.
+
+        Raises InputError if another one differs.
+        """
+        stored = self.to_dict()
+        wanted = TrainConfig.from_dict({**stored, **given}).to_dict()
+        changed = [name for name in stored if wanted[name] != stored[name] and name not in RESUMABLE]
+        if changed:
+            parts = [f"{name} is {stored[name]}, not {wanted[name]}" for name in changed]
+            raise InputError(
+                f"cannot resume with other settings: {'; '.join(parts)}; leave them out or use a new folder"
+            )
+        return TrainConfig.from_dict(wanted)

@@ -1,0 +1,151 @@
+"""Folders of image pairs: a data set is a folder with `rgb/` and `ir/`; files with the same stem are one
+pair.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vr.runtime.errors import InputError
+from vr.runtime.preprocess import Frame, check_frame, to_gray
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two files of one pair."""
+
+    stem: str
+    ir: Path
+    rgb: Path
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pairs for learning, for choosing the best epoch, and for the final figures."""
+
+    train: list[Pair]
+    val: list[Pair]
+    test: list[Pair]
+
+    @property
+    def all_pairs(self) -> list[Pair]:
+        """Every pair once, in sorted order."""
+        return [*self.train, *self.val, *self.test]
+
+
+def list_pairs(folder: Path) -> list[Pair]:
+    """The pairs of `folder`, sorted by stem.
+
+    Raises InputError if `folder`, `folder/rgb` or `folder/ir` is missing or empty, if a stem is on one side
+    only (says how many and which), or if two files of one side share a stem.
+    """
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}; expected a folder with rgb/ and ir/ in it")
+    rgb, ir = _by_stem(folder / "rgb"), _by_stem(folder / "ir")
+    lonely = [f"rgb/{stem}" for stem in sorted(rgb.keys() - ir.keys())]
+    lonely += [f"ir/{stem}" for stem in sorted(ir.keys() - rgb.keys())]
+    if lonely:
+        raise InputError(
+            f"{len(lonely)} image(s) in {folder} have no partner with the same stem: {_some(lonely)}; "
+            "add the missing images or take these away"
+        )
+    return [Pair(stem, ir[stem], rgb[stem]) for stem in sorted(rgb)]
+
+
+def split_pairs(pairs: list[Pair], val_share: float, test_share: float) -> Split:
+    """Contiguous blocks of the sorted pairs: first train, then val, then test.
+
+    Blocks and no shuffling, because neighbouring frames of a video are nearly the same picture. Val and
+    test get at least one pair each. Raises InputError if none is left to train on.
+    """
+    if len(pairs) < 3:
+        raise InputError(
+            f"only {len(pairs)} pair(s) to train on; expected at least 3 (one each to train, validate, test)"
+        )
+    val = max(1, round(len(pairs) * val_share))
+    test = max(1, round(len(pairs) * test_share))
+    train = len(pairs) - val - test
+    if train < 1:
+        raise InputError(
+            f"{len(pairs)} pairs leave none to train on with val_share {val_share}, test_share {test_share}"
+        )
+    return Split(pairs[:train], pairs[train : train + val], pairs[train + val :])
+
+
+def read_image(path: Path) -> Frame:
+    """(h, w, 3) uint8 or uint16 BGR, also for a grey file.
+
+    Raises InputError naming a file that is missing, empty, no image, or of an unusable size.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read image {path} ({error.strerror})") from error
+    if not content:
+        raise InputError(f"image {path} is empty (0 bytes); replace it or take the pair away")
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is None:
+        raise InputError(f"{path} is not an image that can be read; expected {', '.join(SUFFIXES)}")
+    check_frame(image, str(path))  # type: ignore[arg-type]
+    return image  # type: ignore[return-value]
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """A mask file (person bright) to (h, w) uint8, person 1, rest 0; files of 0/1 and of 0/255 (JPEG too)
+    both work.
+
+    Raises InputError as `read_image`.
+    """
+    gray = to_gray(read_image(path))
+    return (gray > (127 if gray.max() > 1 else 0)).astype(np.uint8)
+
+
+def check_images(pairs: list[Pair]) -> None:
+    """Reads every image once, so that a run does not end on a broken file after hours.
+
+    Raises InputError saying how many cannot be read, and which.
+    """
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        errors = [
+            error for error in pool.map(_fault, [path for pair in pairs for path in (pair.rgb, pair.ir)]) if error
+        ]
+    if len(errors) > 1:
+        raise InputError(f"{len(errors)} images cannot be used: {_some(errors)}")
+    if errors:
+        raise InputError(errors[0])
+
+
+def _fault(path: Path) -> str:
+    try:
+        read_image(path)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}; expected one with {', '.join(SUFFIXES)} images")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise InputError(f"{folder} has both {found[path.stem].name} and {path.name}; expected one file per stem")
+        found[path.stem] = path
+    if not found:
+        raise InputError(f"no {', '.join(SUFFIXES)} image in {folder}")
+    return found
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED_AT_MOST
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")

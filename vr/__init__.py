@@ -1,0 +1,1 @@
+"""Infrared-to-colour video registration: `vr.models`, `vr.train`, `vr.export`, `vr.runtime`."""
