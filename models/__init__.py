@@ -1,0 +1,1 @@
+"""The networks and the spatial transformer: torch and nothing else."""

@@ -46,6 +46,10 @@ class Alignment:
 
     def source_map_xy(self) -> NDArray[np.float32]:
         """(H, W, 2) float32: for each native RGB pixel its source point (x, y) in native IR pixels; NaN if refused."""
+        return self._source_map_xy
+
+    @cached_property
+    def _source_map_xy(self) -> NDArray[np.float32]:
         if self.matrix_rgb_to_ir is not None:
             return warp.affine_source_map(self.matrix_rgb_to_ir, self.rgb_hw)
         if self.flow is not None:

@@ -9,6 +9,7 @@ from vr.runtime import cli_errors
 
 if TYPE_CHECKING:
     from vr.runtime.blend import View
+    from vr.runtime.live import LiveOptions
 
 _SOURCE_HELP = "camera index, /dev/video*, rtsp:// or http(s):// URL, video file, image folder, glob, or sim:"
 
@@ -55,12 +56,9 @@ def live(
 
     Try it without cameras: vr-live --ir sim: --rgb sim:
     """
-    from vr.runtime.live import LiveOptions, run_live
+    from vr.runtime.live import LiveOptions
     from vr.runtime.sources import SourceOptions
-    from vr.runtime.sources.quiet import quiet_opencv
-    from vr.runtime.terminal import open_console, print_report, progress_bar
 
-    quiet_opencv()
     options = LiveOptions(
         ir=ir,
         rgb=rgb,
@@ -78,6 +76,15 @@ def live(
         slop_ms=slop_ms,
         sources=SourceOptions(fps, ir_16bit),
     )
+    _run(options, quiet)
+
+
+def _run(options: "LiveOptions", quiet: bool) -> None:
+    from vr.runtime.live import run_live
+    from vr.runtime.sources.quiet import quiet_opencv
+    from vr.runtime.terminal import open_console, print_report, progress_bar
+
+    quiet_opencv()
     console = open_console(quiet)
     with progress_bar(quiet) as on_frame:
         report = run_live(options, console.print, on_frame)

@@ -41,7 +41,7 @@ def test_frames_have_the_documented_shapes() -> None:
     assert simulator.matrix_rgb_to_ir(5).shape == (2, 3)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_the_same_seed_gives_the_same_frames_in_any_order(seed: int) -> None:
     first, second = (Simulator(seed, (96, 128), (60, 80)) for _ in range(2))
     forwards = {index: first.frames(index) for index in (0, 7, 90)}
@@ -63,7 +63,7 @@ def test_a_frame_may_be_written_into_without_harm_to_later_ones() -> None:
 
 
 def test_seeds_differ_and_all_kinds_of_scene_occur() -> None:
-    simulators = [Simulator(seed, (48, 64), (48, 64)) for seed in range(40)]
+    simulators = [Simulator(seed, (48, 64), (48, 64)) for seed in range(24)]
     assert {simulator.scene.kind for simulator in simulators} == set(KINDS)
     pictures = {simulator.frames(0)[1].tobytes() for simulator in simulators}
     assert len(pictures) == len(simulators)
@@ -71,7 +71,7 @@ def test_seeds_differ_and_all_kinds_of_scene_occur() -> None:
 
 def test_people_move_and_are_nearly_always_there() -> None:
     shares: list[float] = []
-    for seed in range(30):
+    for seed in range(16):
         simulator = Simulator(seed, (120, 160), (120, 160))
         early, late = (simulator.person_masks(index)[1] for index in (0, 45))
         shares.append(float(early.mean()))
@@ -93,11 +93,11 @@ def test_people_are_seen_in_both_pictures() -> None:
 
 
 def test_grey_levels_do_not_correlate_but_structure_does() -> None:
-    """Measured over 120 seeds at 320x240: grey levels -0.24 on average (from -0.6 to 0.3), gradients 0.43.
+    """Over 120 seeds at 320x240: grey levels -0.30 (10th to 90th percentile -0.62 to 0.31), gradients 0.44, medians.
 
-    201 real aligned pairs of road scenes give, in the same measure, 0.14 (from -0.67 to 0.50) and 0.32 (medians).
+    201 real aligned pairs of road scenes give, in the same measure, 0.14 (-0.67 to 0.50) and 0.32.
     """
-    pairs = aligned_gray_pairs(30)
+    pairs = aligned_gray_pairs(24)
     grey = np.array([correlation(ir, rgb) for ir, rgb in pairs])
     own = np.array([correlation(gradient(ir), gradient(rgb)) for ir, rgb in pairs])
     others = [correlation(gradient(pairs[k][0]), gradient(pairs[k - 1][1])) for k in range(len(pairs))]
@@ -108,7 +108,7 @@ def test_grey_levels_do_not_correlate_but_structure_does() -> None:
 
 
 def test_frames_use_the_range_and_are_not_empty() -> None:
-    for seed in range(20):
+    for seed in range(12):
         ir, rgb = Simulator(seed, (120, 160), (120, 160)).frames(0)
         assert 8 < ir.mean() < 247 and ir.std() > 10
         assert 8 < rgb.mean() < 247 and rgb.std() > 5

@@ -64,7 +64,7 @@ def test_correlation_losses_do_not_mind_inverted_contrast(name: str) -> None:
 @pytest.mark.parametrize("name", SIMILARITY)
 def test_alike_is_better_than_unlike(name: str) -> None:
     a, b = tensor(scene(0)), tensor(scene(1))
-    assert float(SIMILARITY[name](a, a, ones())) < 0.8 * float(SIMILARITY[name](a, b, ones()))
+    assert float(SIMILARITY[name](a, a, ones())) < 0.85 * float(SIMILARITY[name](a, b, ones()))
 
 
 @pytest.mark.parametrize("name", ["ncc", "ngf"])
@@ -87,7 +87,7 @@ def test_the_gradient_points_to_the_true_shift(name: str, axis: int) -> None:
     for start_px, sign in ((0.0, -1), (1.0, -1), (3.5, 1)):
         shift = torch.tensor(start_px, requires_grad=True)
         planes = [shift * (axis == channel) * torch.ones(1, *SIZE_HW) for channel in (0, 1)]
-        parts = objective(tensor(moving), tensor(fixed), Registration(torch.stack(planes, 1)))
+        parts = objective(tensor(np.asarray(moving, np.float64)), tensor(fixed), Registration(torch.stack(planes, 1)))
         parts["loss"].backward()
         assert shift.grad is not None
         assert float(shift.grad) * sign > 1e-6, (start_px, float(shift.grad))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from vr.models import affine_fit
+from vr.models.match import MatchNet
 from vr.runtime.errors import InputError
 from vr.train import checkpoint
 from vr.train.data import Pair, Split
@@ -16,6 +17,7 @@ from vr.train.match_data import MatchDataset
 from vr.train.match_judge import fit_judge, judge_figures
 from vr.train.match_loop import MatchConfig, MatchTrainer
 from vr.train.match_loss import grid_error_px, match_loss, perturbed
+from vr.train.run_folder import RunFolder
 
 SIZE_HW = (96, 128)
 
@@ -125,14 +127,13 @@ def test_judge_learns_to_tell_good_from_bad() -> None:
 
 def test_resume_is_exact(tmp_path: Path) -> None:
     whole = _trainer(tmp_path / "whole", steps=6)
-    whole.train()
+    assert whole.train(lambda: False, _ignore)
     first = _trainer(tmp_path / "parts", steps=6)
-    with pytest.raises(_Stopped):
-        _stop_after(first, 3)
+    assert not first.train(lambda: first.step == 3, _ignore)
     second = _trainer(tmp_path / "parts", steps=6)
-    second.resume(tmp_path / "parts" / "last.pt")
+    second.restore(second.folder.resume())
     assert second.step == 3
-    second.train()
+    assert second.train(lambda: False, _ignore)
     expected = whole.net.state_dict()
     for name, value in second.net.state_dict().items():
         assert torch.equal(value, expected[name]), name
@@ -140,35 +141,23 @@ def test_resume_is_exact(tmp_path: Path) -> None:
 
 def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path / "run", steps=6)
-    trainer.save("last.pt", resumable=True)
+    trainer.save(trainer.folder.last, resumable=True)
     with pytest.raises(InputError, match="other settings"):
-        _trainer(tmp_path / "run", steps=7).resume(tmp_path / "run" / "last.pt")
+        _trainer(tmp_path / "run", steps=7).restore(trainer.folder.resume())
 
 
 def test_checkpoint_builds_the_network_again(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path / "run", steps=6)
-    trainer.save("final.pt", resumable=False)
-    net = checkpoint.load(tmp_path / "run" / "final.pt").build()
+    trainer.save(trainer.folder.best, resumable=False)
+    net = checkpoint.load(trainer.folder.best).build()
     image = torch.rand(2, 1, *SIZE_HW, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         found, expected = net(image, image), trainer.net.eval()(image, image)
     torch.testing.assert_close(found.theta, expected.theta, atol=1e-5, rtol=1e-4)
 
 
-class _Stopped(Exception):
+def _ignore(_trainer: MatchTrainer, _parts: dict[str, torch.Tensor]) -> None:
     pass
-
-
-def _stop_after(trainer: MatchTrainer, steps: int) -> None:
-    one_step = trainer._one_step
-
-    def limited(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        if trainer.step == steps:
-            raise _Stopped
-        return one_step(sample)
-
-    trainer._one_step = limited  # type: ignore[method-assign]
-    trainer.train()
 
 
 def _trainer(out: Path, steps: int) -> MatchTrainer:
@@ -176,11 +165,9 @@ def _trainer(out: Path, steps: int) -> MatchTrainer:
     config = MatchConfig(
         size_hw=SIZE_HW, width=8, steps=steps, batch=2, shares={"scenes": 1.0}, val_samples=2, val_every=100, workers=0
     )
-    return MatchTrainer(config, Split([], [], []), out, "match-test-0", torch.device("cpu"))
+    return MatchTrainer(config, Split([], [], []), RunFolder(out), "match-test-0", torch.device("cpu"))
 
 
-def _trainer_net():  # noqa: ANN202
-    from vr.models.match import MatchNet
-
+def _trainer_net() -> MatchNet:
     torch.manual_seed(0)
     return MatchNet(SIZE_HW, width=8)

@@ -1,0 +1,1 @@
+"""From folders of pairs to checkpoints: data, losses, loops, evaluation, and the command `vr-train`."""

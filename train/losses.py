@@ -1,6 +1,6 @@
 """Losses that need no labels: how alike moved and fixed image are, and how smooth the flow is.
 
-Each similarity loss takes moved, fixed and valid, all (N, 1, H, W), and gives one number, 0 at best;
+Each similarity loss takes moved, fixed and valid, all (N, 1, H, W), and gives one number, the lower the better;
 `valid` is 1 where the moving image covers the fixed one. The correlation losses count uncovered pixels as
 the worst case, and so do not reward a transform that pushes the moving image out of sight.
 """

@@ -2,14 +2,13 @@
 both.
 """
 
-import time
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from vr.train.match_loop import MatchConfig
+from vr.runtime import cli_errors
 
 Folders = Annotated[
     list[Path] | None,
@@ -46,32 +45,14 @@ def match(
     """Train the default network: matches learned features between the cameras. No labels, no overlap
     needed.
     """
+    for module in ("torch", "tensorboard", "matplotlib"):
+        cli_errors.require(module, "train")
     from vr.train.match_loop import MatchConfig
+    from vr.train.match_session import run_match_session
 
-    shares = {"pairs": 0.5, "pseudo": 0.2, "scenes": 0.3} if folders else {"scenes": 1.0}
+    pairs = folders or []
+    shares = MatchConfig().shares if pairs else {"scenes": 1.0}
     config = MatchConfig(steps=steps, batch=batch, lr=lr, seed=seed, width=width, workers=workers, shares=shares)
-    _run(config, folders or [], out, resume, device)
-
-
-def _run(config: "MatchConfig", folders: list[Path], out: Path, resume: bool, device: str) -> None:
-    import torch
-    from rich import print as show
-
-    from vr.runtime.errors import InputError
-    from vr.train.data import Split, list_pairs, split_pairs
-    from vr.train.match_loop import MatchTrainer
-
-    splits = [split_pairs(list_pairs(folder), 0.1, 0.1) for folder in folders]
-    split = Split(*([pair for s in splits for pair in getattr(s, name)] for name in ("train", "val", "test")))
-    if not resume and out.exists() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty; use --resume to go on, or another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    place = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))
-    run = f"match-{time.strftime('%Y%m%d')}-{config.seed}"
-    trainer = MatchTrainer(config, split, out, run, place)
-    if resume:
-        trainer.resume(out / "last.pt")
-    trainer.train()
-    for name, value in trainer.finish().items():
-        show(f"{name}: {value:.3f}")
-    show(f"written: {out / 'final.pt'}")
+    given = [*pairs, "--out", out, "--steps", steps, "--batch", batch, "--lr", lr, "--seed", seed]
+    again = shlex.join(["vr-train", "match", *map(str, given), "--width", str(width), "--resume"])
+    run_match_session(pairs, out, config, device, resume, again)

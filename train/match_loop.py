@@ -4,20 +4,20 @@ Samples are numbered and each is drawn from its own generator (`vr.train.match_d
 continues with the very sample that the interrupted one would have seen next.
 """
 
-import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from vr.models import affine_fit
 from vr.models.match import MatchNet
+from vr.runtime.aligner import REFUSE_BELOW
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
 from vr.train import checkpoint
@@ -26,8 +26,9 @@ from vr.train.data import Pair, Split
 from vr.train.match_data import MatchDataset
 from vr.train.match_judge import fit_judge, gather, judge_figures
 from vr.train.match_loss import START_ERRORS_PX, grid_error_px, perturbed, total_loss
+from vr.train.run_folder import RunFolder
 
-CONFIDENCE_THRESHOLD = 0.5
+OnStep = Callable[["MatchTrainer", dict[str, Tensor]], None]
 _SAVE_EVERY = 100
 _LOG_EVERY = 25
 
@@ -53,47 +54,42 @@ class MatchConfig:
 class MatchTrainer:
     """One run: network, optimizer, schedule, data; `train` goes on until `config.steps`."""
 
-    def __init__(self, config: MatchConfig, split: Split, out: Path, run: str, device: torch.device) -> None:
-        self.config, self.split, self.out, self.run, self.device = config, split, out, run, device
+    def __init__(self, config: MatchConfig, split: Split, folder: RunFolder, run: str, device: torch.device) -> None:
+        self.config, self.split, self.folder, self.run, self.device = config, split, folder, run, device
         torch.manual_seed(config.seed)
         # This memory format makes a step on a CPU 10 % faster.
-        self.net = MatchNet(config.size_hw, config.width).to(device).to(memory_format=torch.channels_last)
+        self.net = MatchNet(config.size_hw, config.width).to(device)
+        self.net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # missing in torch's types
         self.optimizer = torch.optim.AdamW(self.net.parameters(), config.lr, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate_at)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.step = 0
         self.history: list[dict[str, Any]] = []
 
-    def resume(self, path: Path) -> None:
-        """Continues from a checkpoint of the same configuration. Raises InputError if it is another."""
-        saved = checkpoint.load(path)
-        if saved.optimizer is None or saved.rng is None or saved.training != self._training():
-            raise InputError(
-                f"{path} was written by a run with other settings; resume with those, or choose another --out"
-            )
+    def restore(self, saved: Checkpoint) -> None:
+        """Continues from a checkpoint of the same settings. Raises InputError if they are others."""
+        if saved.training != self._training() or saved.optimizer is None or saved.rng is None:
+            raise InputError(f"run {saved.run} had other settings or data; resume it with those, or name another --out")
         self.net.load_state_dict(saved.weights)
         self.optimizer.load_state_dict(saved.optimizer["optimizer"])
         self.schedule.load_state_dict(saved.optimizer["schedule"])
         self.generator.set_state(saved.rng["generator"])
         self.step, self.history, self.run = saved.step, list(saved.history), saved.run
 
-    def train(self) -> None:
-        """All remaining steps; `last.pt` every 100 steps and at Ctrl-C (which is passed on)."""
+    def train(self, stopped: Callable[[], bool], on_step: OnStep) -> bool:
+        """All remaining steps, or until `stopped`; the state goes to `last.pt` every 100 steps and at the end.
+
+        Returns whether all steps are done. `on_step` gets the trainer and the step's losses.
+        """
         loader = iter(self._loader())
-        columns = (
-            *Progress.get_default_columns()[:-1],
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"),
-        )
-        with Progress(*columns) as progress:
-            task = progress.add_task("match", total=self.config.steps, completed=self.step, figures="")
-            try:
-                while self.step < self.config.steps:
-                    parts = self._one_step(next(loader))
-                    progress.update(task, completed=self.step, figures=f"loss {parts['loss'].item():.2f}")
-                    self._record(parts)
-            finally:
-                self.save("last.pt", resumable=True)
+        try:
+            while self.step < self.config.steps and not stopped():
+                parts = self._one_step(next(loader))
+                self._record(parts)
+                on_step(self, parts)
+        finally:
+            self.save(self.folder.last, resumable=True)
+        return self.step >= self.config.steps
 
     def finish(self) -> dict[str, float]:
         """Fits the judge, measures the test split, writes `final.pt` and `figures.json`; returns the
@@ -109,16 +105,14 @@ class MatchTrainer:
         )
         signs, errors = gather(self.net, test_set, config.batch * 3)
         figures |= summary(errors[~errors.isinf()])
-        figures |= judge_figures(self.net, signs, errors, CONFIDENCE_THRESHOLD)
-        self.save("final.pt", resumable=False)
-        (self.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        figures |= judge_figures(self.net, signs, errors, REFUSE_BELOW)
+        self.save(self.folder.best, resumable=False)
         return figures
 
     def validate(self) -> dict[str, float]:
         """Error figures by stage on random warps of the validation pairs, the same ones every time."""
         config = self.config
-        shares = {"pairs": 1.0} if self.split.val else {"scenes": 1.0}
-        data = self._dataset(self.split.val, config.val_samples, config.seed + 1000, shares)
+        data = self._dataset(self.split.val, config.val_samples, config.seed + 1000, _real(self.split.val))
         errors: list[Tensor] = []
         self.net.eval()
         with torch.no_grad():
@@ -131,8 +125,8 @@ class MatchTrainer:
         figures = {f"val_median_px_{i}": float(e.median()) for i, e in enumerate(by_stage)}
         return figures | {f"val_{k}": v for k, v in summary(by_stage[-1]).items()}
 
-    def save(self, name: str, resumable: bool) -> None:
-        """Writes `out/name`."""
+    def save(self, path: Path, resumable: bool) -> None:
+        """Writes a checkpoint, with all that is needed to go on if `resumable`."""
         state = {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
         rng = {"generator": self.generator.get_state()}
         saved = Checkpoint(
@@ -147,7 +141,7 @@ class MatchTrainer:
             rng=rng if resumable else None,
             history=self.history,
         )
-        checkpoint.save(self.out / name, saved)
+        checkpoint.save(path, saved)
 
     def _one_step(self, sample: dict[str, Tensor]) -> dict[str, Tensor]:
         moving, fixed, truth = self._on_device(sample)
@@ -177,10 +171,8 @@ class MatchTrainer:
             figures |= self.validate()
         if figures:
             self.history.append({"step": self.step, "time_s": round(time.time()), **figures})
-            with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(self.history[-1]) + "\n")
         if self.step % _SAVE_EVERY == 0:
-            self.save("last.pt", resumable=True)
+            self.save(self.folder.last, resumable=True)
 
     def _rate_at(self, step: int) -> float:
         """Share of the peak learning rate: 5 % linear warm-up, then a cosine down to 1 %."""
@@ -203,10 +195,13 @@ class MatchTrainer:
         return DataLoader(data, config.batch, num_workers=config.workers, prefetch_factor=4 if config.workers else None)
 
     def _training(self) -> dict[str, Any]:
-        settings = asdict(self.config)
-        settings["size_hw"] = list(self.config.size_hw)
-        settings["pairs"] = len(self.split.train)
-        return settings
+        settings = {**asdict(self.config), "size_hw": list(self.config.size_hw)}
+        return {"settings": settings, "train_pairs": len(self.split.train)}
+
+
+def _real(pairs: list[Pair]) -> dict[str, float]:
+    """What to measure on: real pairs where there are any."""
+    return {"pairs": 1.0} if pairs else {"scenes": 1.0}
 
 
 def summary(errors_px: Tensor) -> dict[str, float]:

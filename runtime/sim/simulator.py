@@ -109,13 +109,13 @@ class Simulator:
         density = max(1.0, max(_scale(m) for m in matrices) / _MAX_UPSAMPLING)
         seen = [_corners(self.rgb_hw)] + [apply_affine(invert(m), _corners(self.ir_hw)) for m in matrices]
         low, high = np.vstack(seen).min(axis=0), np.vstack(seen).max(axis=0)
-        w, h = (int(v) for v in np.ceil((high - low) * density) + 2 * _MARGIN_PX)
+        w, h = (int(v) for v in np.ceil((high - low) * density) + 2 * _MARGIN_PX + 1)
         if max(h, w) > _MAX_CANVAS_PX:
             raise InputError(
                 f"misalignment needs a scene of {w}x{h} px, more than {_MAX_CANVAS_PX}; "
                 "use smaller frames or a scale nearer to 1"
             )
-        x, y = -low * density - 0.5 + _MARGIN_PX
+        x, y = np.ceil(-low * density - 0.5) + _MARGIN_PX  # whole pixels: a plain cut-out where density is 1
         return (h, w), np.array([[density, 0.0, x], [0.0, density, y]]), density
 
 
@@ -125,6 +125,9 @@ def sample(canvas: Uint8Array, matrix_frame_to_canvas: ArrayLike, frame_hw: Size
     Where a frame pixel covers several canvas pixels the frame is sampled on a finer grid and averaged, centred on the
     same points: no aliasing, and no shift by a fraction of a pixel.
     """
+    cut = _cut_out(canvas, np.asarray(matrix_frame_to_canvas), frame_hw)
+    if cut is not None:
+        return cut
     fine = max(1, round(_scale(np.asarray(matrix_frame_to_canvas))))
     offset = (1.0 / fine - 1.0) / 2.0
     matrix = compose(matrix_frame_to_canvas, [[1.0 / fine, 0.0, offset], [0.0, 1.0 / fine, offset]])
@@ -134,6 +137,15 @@ def sample(canvas: Uint8Array, matrix_frame_to_canvas: ArrayLike, frame_hw: Size
     if fine > 1:
         frame = cv2.resize(frame, (w, h), interpolation=cv2.INTER_AREA)
     return np.asarray(frame, dtype=np.uint8)
+
+
+def _cut_out(canvas: Uint8Array, matrix_frame_to_canvas: Float64Array, frame_hw: SizeHw) -> Uint8Array | None:
+    """The frame as a copied part of the canvas, if the matrix is a shift by whole pixels that stays inside."""
+    (x, y), (h, w) = matrix_frame_to_canvas[:, 2], frame_hw
+    shifts_only = np.array_equal(matrix_frame_to_canvas[:, :2], np.eye(2)) and x == int(x) and y == int(y)
+    if not shifts_only or min(x, y) < 0 or x + w > canvas.shape[1] or y + h > canvas.shape[0]:
+        return None
+    return canvas[int(y) : int(y) + h, int(x) : int(x) + w].copy()
 
 
 def _scale(matrix: Float64Array) -> float:

@@ -1,0 +1,116 @@
+"""One call of `vr-train match`: checks everything first, then trains, then reports."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from vr.runtime.stopping import stop_on_signals
+from vr.train.data import Split, check_images, list_pairs, split_pairs
+from vr.train.loop import resolve_device
+from vr.train.match_loop import MatchConfig, MatchTrainer, OnStep
+from vr.train.run_folder import RunFolder
+
+VAL_SHARE, TEST_SHARE = 0.1, 0.1
+
+
+def run_match_session(
+    folders: list[Path], out: Path, config: MatchConfig, device: str, resume: bool, resume_command: str
+) -> dict[str, float]:
+    """Trains the matching network and returns the test figures.
+
+    Writes into `out`: `last.pt`, `best.pt`, `loss_curve.png`, `figures.json`, `tensorboard/`. Raises a VrError before
+    anything is written if the input is unusable, and KeyboardInterrupt after Ctrl-C, when the state is saved.
+    """
+    run_folder = RunFolder(out)
+    saved = run_folder.resume() if resume else None
+    split = _split(folders)
+    run = f"{out.resolve().name}-{time.strftime('%Y%m%d')}-{config.seed}"
+    trainer = MatchTrainer(config, split, run_folder, run, resolve_device(device))
+    if saved is not None:
+        trainer.restore(saved)
+    else:
+        run_folder.start()
+    typer.echo(
+        f"match, {sum(p.numel() for p in trainer.net.parameters()) / 1e6:.2f} M weights, on {trainer.device}; "
+        f"{len(split.train)} pairs to train, {len(split.val)} to validate, {len(split.test)} to test; run {trainer.run}"
+    )
+    with stop_on_signals() as stop, _reporting(trainer) as on_step:
+        finished = trainer.train(stop.is_set, on_step)
+    if not finished:
+        typer.echo(f"stopped after step {trainer.step}; go on with: {resume_command}", err=True)
+        raise KeyboardInterrupt
+    return _conclude(trainer)
+
+
+def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
+    """A PNG of the training loss, and of the median validation error after each stage, by step."""
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subplots(2, 1)
+    losses = [row for row in history if "loss" in row]
+    upper.plot([row["step"] for row in losses], [row["loss"] for row in losses])
+    upper.set(xlabel="step", ylabel="training loss")
+    rows = [row for row in history if "val_median_px" in row]
+    for name in sorted(name for row in rows[:1] for name in row if name.startswith("val_median_px_")):
+        stage = name.rsplit("_", 1)[1]
+        lower.plot([row["step"] for row in rows], [row[name] for row in rows], marker=".", label=f"stage {stage}")
+    lower.set(xlabel="step", ylabel="median error on validation pairs, px")
+    if rows:
+        lower.legend()
+    part = path.with_name(f".{path.name}.part")
+    figure.savefig(part, format="png", dpi=120)
+    part.replace(path)
+
+
+@contextmanager
+def _reporting(trainer: MatchTrainer) -> Iterator[OnStep]:
+    """TensorBoard scalars, the loss curve, and a progress bar on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    columns = TextColumn("step"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    writer = SummaryWriter(str(trainer.folder.tensorboard), purge_step=trainer.step)
+    bar = Progress(*columns, TextColumn("{task.fields[figures]}"), console=console, disable=not console.is_terminal)
+    with writer, bar as progress:
+        task = progress.add_task("train", total=trainer.config.steps, completed=trainer.step, figures="")
+
+        def on_step(trainer: MatchTrainer, parts: dict[str, Tensor]) -> None:
+            progress.update(task, completed=trainer.step, figures=f"loss {parts['loss'].item():.2f}")
+            row = trainer.history[-1] if trainer.history else {}
+            if row.get("step") == trainer.step:
+                for name, value in row.items():
+                    writer.add_scalar(f"match/{name}", value, trainer.step)
+                write_curves(trainer.folder.loss_curve, trainer.history)
+
+        yield on_step
+
+
+def _split(folders: list[Path]) -> Split:
+    """Each folder is split by blocks on its own; no folder gives an empty split (generated scenes only)."""
+    splits = [split_pairs(list_pairs(folder), VAL_SHARE, TEST_SHARE) for folder in folders]
+    split = Split(*([pair for s in splits for pair in getattr(s, part)] for part in ("train", "val", "test")))
+    check_images(split.all_pairs)
+    return split
+
+
+def _conclude(trainer: MatchTrainer) -> dict[str, float]:
+    typer.echo("training done; teaching the judge on pairs that the encoder has not learned from")
+    figures = trainer.finish()
+    content = json.dumps({"run": trainer.run, "steps": trainer.step, **figures}, indent=2) + "\n"
+    trainer.folder.figures.write_text(content, encoding="utf-8")
+    typer.echo(
+        f"test, {len(trainer.split.test)} pairs: median {figures['median_px']:.2f} px, "
+        f"{figures['below_3_px']:.0%} under 3 px, {figures['below_10_px']:.0%} under 10 px; "
+        f"{figures['foreign_refused']:.0%} of foreign pairs refused, {figures['good_refused']:.0%} of good ones"
+    )
+    typer.echo(f"export it: vr-export {trainer.folder.best} -o model.onnx")
+    return figures
