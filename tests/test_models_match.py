@@ -110,7 +110,7 @@ def test_queries_lie_on_one_grid_of_sixteen_pixels(size_hw: tuple[int, int]) -> 
     net = MatchNet(size_hw, width=8).eval()
     image = _noise(1, 1, *size_hw)
     with torch.no_grad():
-        matches = net.match(image, image)
+        matches = net.match(*net.features(image, image))
     expected = size_hw[0] // 16 * (size_hw[1] // 16)
     assert [len(match.points) for match in matches] == [expected] * (1 + len(STAGES))
 

@@ -73,7 +73,7 @@ def test_match_loss_is_lowest_at_the_truth() -> None:
     truth = torch.eye(3)[None, :2]
     net = _trainer_net()
     image = torch.rand(1, 1, *SIZE_HW, generator=torch.Generator().manual_seed(0))
-    match = net.match(image, image, lambda _stage, _estimate: truth)[1]
+    match = net.match(*net.features(image, image), lambda _stage, _estimate: truth)[1]
 
     def loss_around(x_px: float) -> float:
         squared = (match.candidates - torch.tensor([x_px, 0.0])).square().sum(dim=1)
@@ -90,7 +90,7 @@ def test_points_outside_belong_nowhere() -> None:
     far = torch.tensor([[[1.0, 0.0, 1000.0], [0.0, 1.0, 0.0]]])
     net = _trainer_net()
     image = torch.rand(1, 1, *SIZE_HW, generator=torch.Generator().manual_seed(0))
-    match = net.match(image, image)[0]
+    match = net.match(*net.features(image, image))[0]
     nowhere = torch.full_like(match.logits, -20.0)
     nowhere[:, :, -1] = 20.0
     assert float(match_loss(match._replace(logits=nowhere), far, 8, *SIZE_HW)) < 1e-6

@@ -9,6 +9,7 @@ import typer
 from vr.runtime import cli_errors
 from vr.runtime.contract import parse_size
 from vr.runtime.errors import InputError
+from vr.train import match_cli
 from vr.train.config import TrainConfig
 
 app = typer.Typer(
@@ -134,6 +135,9 @@ def import_thesis(
     imported = thesis_weights.import_thesis(weights)
     checkpoint.save(out, imported)
     typer.echo(f"{imported.network} network of mode mask, 240x320, written to {out}")
+
+
+match_cli.register(app)
 
 
 def main() -> None:

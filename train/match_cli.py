@@ -19,7 +19,7 @@ Steps = Annotated[int, typer.Option(min=20, help="Optimizer steps.")]
 Batch = Annotated[int, typer.Option(min=2, help="Samples per step.")]
 Rate = Annotated[float, typer.Option(min=1e-6, max=1.0, help="Peak learning rate.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
-Width = Annotated[int, typer.Option(min=8, max=64, help="Channels of the finest level.")]
+Width = Annotated[int, typer.Option(min=8, max=64, help="Channels of the finest learned level.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that make samples.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from OUT/last.pt.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -37,7 +37,7 @@ def match(
     batch: Batch = 8,
     lr: Rate = 3e-3,
     seed: Seed = 0,
-    width: Width = 16,
+    width: Width = 32,
     workers: Workers = 1,
     resume: Resume = False,
     device: Device = "auto",

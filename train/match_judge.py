@@ -34,10 +34,10 @@ def gather(net: MatchNet, dataset: MatchDataset, batch: int) -> tuple[Tensor, Te
             foreign = torch.arange(len(moving), device=device) % 3 == 2
             moving = torch.where(foreign.reshape(-1, 1, 1, 1), moving.roll(1, 0), moving)
             height, width = fixed.shape[-2:]
-            matches = net.match(moving, fixed)
+            matches, refined = net.register(moving, fixed)
             truth = affine_fit.theta_to_centred(theta, height, width)
-            error = grid_error_px(matches[-1].affine, truth, height, width) * (320.0 / width)
-            signs.append(evidence(matches, height, width))
+            error = grid_error_px(refined.affine, truth, height, width) * (320.0 / width)
+            signs.append(evidence(matches, refined, height, width))
             errors.append(torch.where(foreign, torch.inf, error))
     return torch.cat(signs), torch.cat(errors)
 

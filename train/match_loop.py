@@ -38,7 +38,7 @@ class MatchConfig:
     """How the matching network is trained. The defaults are the recipe of the embedded model."""
 
     size_hw: SizeHw = (240, 320)
-    width: int = 16
+    width: int = 32
     steps: int = 3000
     batch: int = 8
     lr: float = 3e-3
@@ -118,8 +118,9 @@ class MatchTrainer:
         with torch.no_grad():
             for sample in DataLoader(data, config.batch * 2):
                 moving, fixed, truth = self._on_device(sample)
-                stages = self.net.match(moving, fixed)
-                errors.append(torch.stack([grid_error_px(m.affine, truth, *config.size_hw) for m in stages]))
+                matches, refined = self.net.register(moving, fixed)
+                affines = [*[match.affine for match in matches], refined.affine]
+                errors.append(torch.stack([grid_error_px(a, truth, *config.size_hw) for a in affines]))
         self.net.train()
         by_stage = torch.cat(errors, dim=1)
         figures = {f"val_median_px_{i}": float(e.median()) for i, e in enumerate(by_stage)}
@@ -154,7 +155,8 @@ class MatchTrainer:
             usable = (grid_error_px(estimate, truth, height, width) < reach) & (coin < 0.5)
             return torch.where(usable.reshape(-1, 1, 1), estimate, random)
 
-        parts = total_loss(self.net.match(moving, fixed, start), truth, height, width)
+        matches = self.net.match(*self.net.features(moving, fixed), start)
+        parts = total_loss(matches, truth, height, width)
         self.optimizer.zero_grad()
         parts["loss"].backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)

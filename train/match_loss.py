@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from vr.models import affine_fit
-from vr.models.match import COARSE_STRIDE, STAGES, Match
+from vr.models.match import COARSE_STRIDE, MIDDLE_STRIDE, Match
 
 # Width of the target distribution, in cells: with it the soft maximum of the squared probabilities has no
 # bias towards cell centres worth speaking of (a Gaussian squared is a narrower Gaussian of the same mean).
 _LABEL_SIGMA_CELLS = 0.7
 # How wrong a local stage's start is in training, in px at the corners: what the stage before leaves behind.
-START_ERRORS_PX = (12.0, 6.0, 3.5, 1.5)
-_GRID_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.4)
+START_ERRORS_PX = (14.0, 7.0, 3.0)
+_GRID_WEIGHTS = (0.02, 0.05, 0.1, 0.2)
 _GRID_LIMIT_PX = 20.0
 
 
@@ -51,10 +51,10 @@ def match_loss(match: Match, truth: Tensor, stride: int, height: int, width: int
 
 def total_loss(matches: list[Match], truth: Tensor, height: int, width: int) -> dict[str, Tensor]:
     """`loss`, and its parts by stage: `match_i`, `grid_px_i` (mean grid error, px)."""
-    strides = [COARSE_STRIDE, *[stage.stride for stage in STAGES]]
     parts: dict[str, Tensor] = {}
     loss = torch.zeros((), device=truth.device)
-    for i, (match, stride, weight) in enumerate(zip(matches, strides, _GRID_WEIGHTS, strict=True)):
+    for i, (match, weight) in enumerate(zip(matches, _GRID_WEIGHTS, strict=True)):
+        stride = COARSE_STRIDE if match.base is None else MIDDLE_STRIDE
         parts[f"match_{i}"] = match_loss(match, truth, stride, height, width)
         error = grid_error_px(match.affine, truth, height, width)
         parts[f"grid_px_{i}"] = error.detach().mean()
