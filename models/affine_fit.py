@@ -14,16 +14,31 @@ _PRIOR_MATCHES = 0.05
 
 def centred_to_theta(affine: Tensor, height: int, width: int) -> Tensor:
     """(N, 2, 3) in centred pixels to the normalised `theta` (N, 2, 3) of an image of `height` x `width`."""
-    row_x = torch.stack([affine[:, 0, 0], affine[:, 0, 1] * (height / width), affine[:, 0, 2] * (2.0 / width)], dim=1)
-    row_y = torch.stack([affine[:, 1, 0] * (width / height), affine[:, 1, 1], affine[:, 1, 2] * (2.0 / height)], dim=1)
-    return torch.stack([row_x, row_y], dim=1)
+    return affine * _unit_change(height, width, affine)
 
 
 def theta_to_centred(theta: Tensor, height: int, width: int) -> Tensor:
     """Inverse of `centred_to_theta`."""
-    row_x = torch.stack([theta[:, 0, 0], theta[:, 0, 1] * (width / height), theta[:, 0, 2] * (width / 2.0)], dim=1)
-    row_y = torch.stack([theta[:, 1, 0] * (height / width), theta[:, 1, 1], theta[:, 1, 2] * (height / 2.0)], dim=1)
-    return torch.stack([row_x, row_y], dim=1)
+    return theta / _unit_change(height, width, theta)
+
+
+def _unit_change(height: int, width: int, like: Tensor) -> Tensor:
+    """(2, 3): x in half widths and y in half heights instead of px, for what goes in and for what comes out.
+
+    A sum of constant masks, because the sizes may be symbols of an exported graph.
+    """
+    masks = torch.tensor(
+        [
+            [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+            [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]],
+            [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]],
+            [[0.0, 0.0, 2.0], [0.0, 0.0, 0.0]],
+            [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]],
+        ],
+        device=like.device,
+    )
+    in_width, in_height = masks[3] * (1.0 / width), masks[4] * (1.0 / height)
+    return masks[0] + masks[1] * (height / width) + masks[2] * (width / height) + in_width + in_height
 
 
 def apply(affine: Tensor, points: Tensor) -> Tensor:
@@ -31,49 +46,50 @@ def apply(affine: Tensor, points: Tensor) -> Tensor:
     return points @ affine[:, :, :2].transpose(1, 2) + affine[:, :, 2].unsqueeze(1)
 
 
-def inverse_3x3_symmetric(m: Tensor) -> Tensor:
-    """Inverse of symmetric (N, 3, 3) by cofactors; `torch.linalg.inv` does not export."""
-    a, b, c = m[:, 0, 0], m[:, 0, 1], m[:, 0, 2]
-    d, e, f = m[:, 1, 1], m[:, 1, 2], m[:, 2, 2]
-    aa, bb, cc = d * f - e * e, c * e - b * f, b * e - c * d
-    dd, ee, ff = a * f - c * c, b * c - a * e, a * d - b * b
-    rows = [torch.stack(row, dim=1) for row in ([aa, bb, cc], [bb, dd, ee], [cc, ee, ff])]
-    return torch.stack(rows, dim=1) / (a * aa + b * bb + c * cc).reshape(-1, 1, 1)
+def inverse_3x3(m: Tensor) -> Tensor:
+    """Inverse of (N, 3, 3) by cross products of its rows; `torch.linalg.inv` does not export.
 
-
-def weighted_affine(points: Tensor, targets: Tensor, weights: Tensor, prior: Tensor, scale_px: float) -> Tensor:
-    """The affine (N, 2, 3) that minimises `sum w |A p - t|^2` plus a small pull towards `prior`.
-
-    points (Q, 2), targets (N, Q, 2), weights (N, Q) >= 0, prior (N, 2, 3), all in centred px. `scale_px`, about half
-    the image width, brings the unknowns to one order of magnitude.
+    The columns of the inverse are r1 x r2, r2 x r0 and r0 x r1 over the determinant. The cross products are written
+    with permutations of whole matrices: element by element they would be most of the nodes of an exported graph.
     """
-    ones = torch.ones_like(points[:, :1])
-    design = torch.cat([points / scale_px, ones], dim=1)
-    weighted = design * weights.unsqueeze(2)
-    normal = weighted.transpose(1, 2) @ design + _PRIOR_MATCHES * torch.eye(3, device=points.device)
-    residual = targets - apply(prior, points)
-    delta = inverse_3x3_symmetric(normal) @ (weighted.transpose(1, 2) @ residual)
-    delta = delta.transpose(1, 2)
-    return prior + torch.cat([delta[:, :, :2] / scale_px, delta[:, :, 2:]], dim=2)
+    left, right = (torch.tensor(p, device=m.device) for p in _CYCLES)
+    ahead, behind = left @ m, right @ m
+    crosses = (ahead @ right) * (behind @ left) - (ahead @ left) * (behind @ right)
+    determinant = (m * crosses).sum(dim=(1, 2), keepdim=True) / 3.0
+    return crosses.transpose(1, 2) / determinant
+
+
+# Permutations (0, 1, 2) -> (1, 2, 0) and (2, 0, 1): of rows from the left; of columns, the other way, from the right.
+_CYCLES = (
+    [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+)
 
 
 def robust_affine(
-    points: Tensor,
-    targets: Tensor,
-    weights: Tensor,
-    prior: Tensor,
-    scale_px: float,
-    tolerances_px: tuple[float, ...],
+    points: Tensor, targets: Tensor, weights: Tensor, prior: Tensor, scale_px: float, tolerances_px: tuple[float, ...]
 ) -> tuple[Tensor, Tensor]:
-    """Iteratively reweighted `weighted_affine`: each tolerance is one Geman-McClure round, wide to narrow.
+    """The affine (N, 2, 3) that minimises `sum w |A p - t|^2` plus a small pull to the prior, then reweighted.
 
-    Returns the affine (N, 2, 3), and the last robust weights (N, Q) in [0, 1]: 1 for a match on the affine, 1/4 for
-    one that is the last tolerance away.
+    points (Q, 2), targets (N, Q, 2), weights (N, Q) >= 0, prior (N, 2, 3), all in centred px. Each tolerance is one
+    Geman-McClure round, wide to narrow. `scale_px`, about half the image width, brings the unknowns to one order of
+    magnitude. Returns the affine, and the last robust weights (N, Q): 1 for a match on the affine, 1/4 for one that
+    is the last tolerance away.
     """
-    affine = weighted_affine(points, targets, weights, prior, scale_px)
+    design = torch.cat([points / scale_px, torch.ones_like(points[:, :1])], dim=1)
+    unit = torch.tensor([scale_px, scale_px, 1.0], device=points.device)
+    affine, residual = _weighted_step(design, targets, weights, prior * unit)
     inlier = torch.ones_like(weights)
     for tolerance in tolerances_px:
-        squared = (targets - apply(affine, points)).square().sum(dim=2)
-        inlier = (1.0 + squared / tolerance**2).pow(-2)
-        affine = weighted_affine(points, targets, weights * inlier, affine, scale_px)
-    return affine, inlier
+        inlier = (1.0 + residual.square().sum(dim=2) / tolerance**2).pow(-2)
+        affine, residual = _weighted_step(design, targets, weights * inlier, affine)
+    return affine / unit, inlier
+
+
+def _weighted_step(design: Tensor, targets: Tensor, weights: Tensor, affine: Tensor) -> tuple[Tensor, Tensor]:
+    """The least-squares affine (N, 2, 3) on `design` (Q, 3), pulled to `affine`; and its residuals (N, Q, 2)."""
+    weighted = (design * weights.unsqueeze(2)).transpose(1, 2)
+    normal = weighted @ design + _PRIOR_MATCHES * torch.eye(3, device=design.device)
+    change = inverse_3x3(normal) @ (weighted @ (targets - design @ affine.transpose(1, 2)))
+    affine = affine + change.transpose(1, 2)
+    return affine, targets - design @ affine.transpose(1, 2)

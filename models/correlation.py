@@ -51,20 +51,14 @@ def local_logits(fixed: Tensor, warped: Tensor, radius: int, step: int, first: i
     """Correlation of every `step`-th fixed cell with its window in the warped moving features.
 
     fixed, warped (N, C, h, w), h and w multiples of `step` -> (N, Q, K): queries row by row, window row by row.
-    The warped map is dealt into `step` x `step` interleaved maps first, of which a candidate is a plain slice:
-    `unfold` exports as a Gather that costs more than the rest of the network, and the backward pass of strided
-    slices fills one full map per candidate.
+    First all rows of the windows, then all columns of those rows: plain slices, because `unfold` exports as a Gather
+    that costs more than the rest of the network.
     """
-    rows, columns = fixed.shape[-2] // step, fixed.shape[-1] // step
+    height, width = fixed.shape[-2:]
     query = fixed[:, :, first::step, first::step]
-    spare = -2 * radius % step
-    padded = F.pad(warped, (radius, radius + spare, radius, radius + spare))
-    dealt = padded.unflatten(3, (-1, step)).unflatten(2, (-1, step))
-    phases = [line.unbind(4) for line in dealt.unbind(3)]
-    logits: list[Tensor] = []
-    for row in range(first, first + 2 * radius + 1):
-        for column in range(first, first + 2 * radius + 1):
-            phase = phases[row % step][column % step]
-            top, left = row // step, column // step
-            logits.append((query * phase[:, :, top : top + rows, left : left + columns]).sum(dim=1))
-    return torch.stack(logits, dim=3).flatten(1, 2)
+    padded = F.pad(warped, (radius, radius, radius, radius))
+    starts = range(first, first + 2 * radius + 1)
+    rows = torch.stack([padded[:, :, start : start + height : step] for start in starts], dim=2)
+    windows = torch.stack([rows[..., start : start + width : step] for start in starts], dim=3)
+    logits = (query.unsqueeze(2).unsqueeze(2) * windows).sum(dim=1)
+    return logits.flatten(3).flatten(1, 2).transpose(1, 2)

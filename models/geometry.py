@@ -15,14 +15,24 @@ def pixel_centres(length: int, like: Tensor) -> Tensor:
     return (2.0 * index + 1.0) / length - 1.0
 
 
+def homogeneous_grid(height: int, width: int, like: Tensor) -> Tensor:
+    """(3, H * W): x, y, 1 of the pixel centres, normalised, row by row."""
+    x = pixel_centres(width, like).reshape(1, width).expand(height, width)
+    y = pixel_centres(height, like).reshape(height, 1).expand(height, width)
+    return torch.stack([x, y, torch.ones_like(x)]).flatten(1)
+
+
+def affine_sampling_grid(theta: Tensor, grid: Tensor, height: int, width: int) -> Tensor:
+    """`theta` (N, 2, 3) on `homogeneous_grid` -> (N, H, W, 2) for `grid_sample`: what `F.affine_grid` gives."""
+    return (theta @ grid).transpose(1, 2).unflatten(1, (height, width))
+
+
 def affine_flow(theta: Tensor, height: int, width: int) -> Tensor:
     """The flow (N, 2, H, W) in pixels that `theta` (N, 2, 3) means on a grid of `height` x `width`."""
-    x = pixel_centres(width, theta).reshape(1, 1, width)
-    y = pixel_centres(height, theta).reshape(1, height, 1)
-    t = theta.reshape(-1, 2, 3, 1, 1)
-    flow_x = ((t[:, 0, 0] - 1.0) * x + t[:, 0, 1] * y + t[:, 0, 2]) * (width / 2.0)
-    flow_y = (t[:, 1, 0] * x + (t[:, 1, 1] - 1.0) * y + t[:, 1, 2]) * (height / 2.0)
-    return torch.stack([flow_x, flow_y], dim=1)
+    identity = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], device=theta.device)
+    shift = (theta - identity) @ homogeneous_grid(height, width, theta)
+    shift = shift.unflatten(2, (height, width))
+    return torch.stack([shift[:, 0] * (width / 2.0), shift[:, 1] * (height / 2.0)], dim=1)
 
 
 def flow_to_grid(flow: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from vr.models import affine_fit, correlation
 from vr.models.base import Registration, RegistrationNet, SizeHw
-from vr.models.geometry import affine_flow, flow_to_grid
+from vr.models.geometry import affine_flow, affine_sampling_grid, homogeneous_grid
 from vr.models.oriented_gradients import ORIENTATIONS, OrientedGradients
 from vr.models.refinement import Refined, refine
 
@@ -29,7 +29,7 @@ class Stage(NamedTuple):
     tolerances_px: tuple[float, ...]
 
 
-COARSE_STRIDE, MIDDLE_STRIDE, EDGE_STRIDE = 8, 4, 2
+COARSE_STRIDE, MIDDLE_STRIDE = 8, 4
 QUERY_SPACING_PX = 16
 COARSE_TOLERANCES_PX = (64.0, 32.0, 16.0, 10.0)
 STAGES = (Stage(4, (12.0, 6.0, 4.0)), Stage(4, (6.0, 4.0, 3.0)), Stage(3, (4.0, 3.0, 2.0)))
@@ -111,17 +111,17 @@ class MatchNet(RegistrationNet):
         """Moving, fixed (N, 1, H, W) in [0, 1] -> flow, theta and confidence."""
         height, width = fixed.shape[-2:]
         matches, refined = self.register(moving, fixed)
-        theta = affine_fit.centred_to_theta(refined.affine, height, width)
         confidence = torch.sigmoid(self.judge(evidence(matches, refined, height, width)).squeeze(1))
-        return Registration(affine_flow(theta, height, width), theta, confidence)
+        return Registration(affine_flow(refined.theta, height, width), refined.theta, confidence)
 
     def register(self, moving: Tensor, fixed: Tensor) -> tuple[list[Match], Refined]:
-        """All stages and the refined affine after them."""
+        """All stages and the refined theta after them."""
         of_moving, of_fixed = self.features(moving, fixed)
         matches = self.match(of_moving, of_fixed)
-        of_half = [F.avg_pool2d(features.edges, 2) for features in (of_moving, of_fixed)]
-        half = refine(of_half[0], of_half[1], matches[-1].affine, 2 * EDGE_STRIDE, REFINE_ROUNDS_HALF)
-        return matches, refine(of_moving.edges, of_fixed.edges, half.affine, EDGE_STRIDE, REFINE_ROUNDS)
+        theta = affine_fit.centred_to_theta(matches[-1].affine, fixed.shape[-2], fixed.shape[-1])
+        half = [F.avg_pool2d(features.edges, 2) for features in (of_moving, of_fixed)]
+        theta = refine(half[0], half[1], theta, REFINE_ROUNDS_HALF).theta
+        return matches, refine(of_moving.edges, of_fixed.edges, theta, REFINE_ROUNDS)
 
     def features(self, moving: Tensor, fixed: Tensor) -> tuple[Features, Features]:
         """Features of both images, (N, 1, H, W) each."""
@@ -154,7 +154,7 @@ class MatchNet(RegistrationNet):
     def _local(self, stage: Stage, index: int, moving: Tensor, fixed: Tensor, base: Tensor) -> Match:
         height, width = fixed.shape[-2:]
         theta = affine_fit.centred_to_theta(base, height * MIDDLE_STRIDE, width * MIDDLE_STRIDE)
-        grid = flow_to_grid(affine_flow(theta, height, width))
+        grid = affine_sampling_grid(theta, homogeneous_grid(height, width, fixed), height, width)
         warped = F.grid_sample(moving, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         step = QUERY_SPACING_PX // MIDDLE_STRIDE
         logits = correlation.local_logits(fixed, warped, stage.radius, step, step // 2)
@@ -183,13 +183,14 @@ def evidence(matches: list[Match], refined: Refined, height: int, width: int) ->
         found = 1.0 - match.logits.softmax(dim=2)[:, :, -1]
         on_affine = (match.weights * match.inliers).sum(dim=1) / (match.weights.sum(dim=1) + 1e-6)
         signs += [found.mean(dim=1), match.weights.mean(dim=1), on_affine]
-    corners = _corners(height, width, refined.affine)
-    for before, after in pairwise([*[match.affine for match in matches], refined.affine]):
+    final = affine_fit.theta_to_centred(refined.theta, height, width)
+    corners = _corners(height, width, final)
+    for before, after in pairwise([*[match.affine for match in matches], final]):
         moved = affine_fit.apply(after, corners) - affine_fit.apply(before, corners)
         signs.append(torch.log1p(moved.abs().mean(dim=(1, 2))) / 3.0)
-    mapped = affine_fit.apply(refined.affine, matches[-1].points)
+    mapped = affine_fit.apply(final, matches[-1].points)
     inside = (mapped[:, :, 0].abs() < width / 2.0) & (mapped[:, :, 1].abs() < height / 2.0)
-    linear = refined.affine[:, :, :2] - torch.eye(2, device=corners.device)
+    linear = final[:, :, :2] - torch.eye(2, device=corners.device)
     signs += [refined.agreement, inside.float().mean(dim=1), linear.square().sum(dim=(1, 2)).clamp(max=4.0)]
     return torch.stack(signs, dim=1).detach()
 

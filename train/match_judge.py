@@ -36,7 +36,8 @@ def gather(net: MatchNet, dataset: MatchDataset, batch: int) -> tuple[Tensor, Te
             height, width = fixed.shape[-2:]
             matches, refined = net.register(moving, fixed)
             truth = affine_fit.theta_to_centred(theta, height, width)
-            error = grid_error_px(refined.affine, truth, height, width) * (320.0 / width)
+            affine = affine_fit.theta_to_centred(refined.theta, height, width)
+            error = grid_error_px(affine, truth, height, width) * (320.0 / width)
             signs.append(evidence(matches, refined, height, width))
             errors.append(torch.where(foreign, torch.inf, error))
     return torch.cat(signs), torch.cat(errors)

@@ -119,7 +119,8 @@ class MatchTrainer:
             for sample in DataLoader(data, config.batch * 2):
                 moving, fixed, truth = self._on_device(sample)
                 matches, refined = self.net.register(moving, fixed)
-                affines = [*[match.affine for match in matches], refined.affine]
+                final = affine_fit.theta_to_centred(refined.theta, *config.size_hw)
+                affines = [*[match.affine for match in matches], final]
                 errors.append(torch.stack([grid_error_px(a, truth, *config.size_hw) for a in affines]))
         self.net.train()
         by_stage = torch.cat(errors, dim=1)
