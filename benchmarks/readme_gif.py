@@ -29,7 +29,7 @@ def main() -> None:
         if index % EVERY == 0:
             pictures.append(render("side-by-side", alignment, rgb, 0.5))
     animation.frames = pictures
-    animation.durations = np.full(len(pictures), MS_PER_FRAME, np.int32)
+    animation.durations = [MS_PER_FRAME] * len(pictures)
     arguments.out.parent.mkdir(exist_ok=True)
     cv2.imwriteanimation(str(arguments.out), animation)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")

@@ -29,9 +29,7 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="ONNX file to write.")],
     graph: Annotated[
         Literal["estimate", "overlay"],
-        typer.Option(
-            help="estimate: the transform of a pair. overlay: frames in, blended frames out, for a GPU."
-        ),
+        typer.Option(help="estimate: the transform of a pair. overlay: frames in, blended frames out, for a GPU."),
     ] = "estimate",
     precision: Annotated[
         Literal["fp32", "fp16"], typer.Option(help="fp16 halves the convolutions; grid and warp stay fp32.")
@@ -52,9 +50,7 @@ def export(
     for module in ("torch", "onnx", "onnxscript"):
         cli_errors.require(module, "export")
     cli_errors.require("onnxruntime", "cpu")
-    figures = export_checkpoint(
-        checkpoint, output, graph, precision, size, dynamic=dynamic, overwrite=overwrite
-    )
+    figures = export_checkpoint(checkpoint, output, graph, precision, size, dynamic=dynamic, overwrite=overwrite)
     typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.2f} MB)")
     for one in figures:
         typer.echo(f"  parity {one.describe()}, worst on {one.sample}")

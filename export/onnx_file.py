@@ -25,15 +25,16 @@ _BATCH_AXES = {"moving": {0: "N"}, "fixed": {0: "N"}}
 _DYNAMIC_AXES = {name: {0: "N", 2: "H", 3: "W"} for name in ("moving", "fixed")}
 _OVERLAY_AXES = {"ir": {0: "N", 1: "h", 2: "w", 3: "C"}, "rgb": {0: "N", 1: "H", 2: "W"}, "alpha": {}}
 
+# What the exporter writes of a length H that a U-Net halves and doubles: 16*((H//16)). Sizes are multiples of 16.
+_WHOLE_MULTIPLE = re.compile(r"(\d+)\*\(+(\w+)//\1\)+")
+
 Axes = dict[str, dict[int, str]]
 
 
 def check_output(path: Path, overwrite: bool) -> None:
     """Raises OutputError unless `path` can be written; before the minutes of work, not after."""
     if path.is_dir():
-        raise OutputError(
-            f"{path} is a folder; expected the name of a file, for example {path / 'model.onnx'}"
-        )
+        raise OutputError(f"{path} is a folder; expected the name of a file, for example {path / 'model.onnx'}")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists; add --overwrite to replace it, or choose another name")
     part = _part_path(path)
@@ -41,9 +42,7 @@ def check_output(path: Path, overwrite: bool) -> None:
         part.touch()
         part.unlink()
     except OSError as error:
-        raise OutputError(
-            f"cannot write {path} ({error.strerror}); is its folder there and writable?"
-        ) from error
+        raise OutputError(f"cannot write {path} ({error.strerror}); is its folder there and writable?") from error
 
 
 def export_onnx(net: RegistrationNet, plan: Plan, path: Path) -> list[OutputParity]:
@@ -93,9 +92,7 @@ def trace(graph: nn.Module, plan: Plan, net: RegistrationNet) -> onnx.ModelProto
 
 def _run_exporter(graph: nn.Module, plan: Plan, net: RegistrationNet, axes: Axes) -> onnx.ModelProto:
     feed = traced_sample(plan).feed
-    free: dict[str, Any] = {
-        name: dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) or None for name in feed
-    }
+    free: dict[str, Any] = {name: dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) or None for name in feed}
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         try:
@@ -126,15 +123,14 @@ def _name_free_dimensions(model: onnx.ModelProto, axes: Axes) -> None:
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             wanted = axes[value.name].get(axis)
             if (wanted is not None) != bool(dim.dim_param):
-                raise ModelError(
-                    f"axis {axis} of input {value.name} came out {'fixed' if wanted else 'free'}"
-                )
+                raise ModelError(f"axis {axis} of input {value.name} came out {'fixed' if wanted else 'free'}")
             if wanted is not None:
                 names[dim.dim_param] = wanted
     for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param:
-                dim.dim_param = re.sub(r"\w+", lambda match: names.get(match[0], match[0]), dim.dim_param)
+                renamed = re.sub(r"\w+", lambda match: names.get(match[0], match[0]), dim.dim_param)
+                dim.dim_param = _WHOLE_MULTIPLE.sub(r"\2", renamed)
 
 
 def _part_path(path: Path) -> Path:

@@ -67,9 +67,7 @@ class OutputParity:
         return f"{self.output} {self.error:.2g}{unit} (limit {self.limit:g})"
 
 
-def measure_parity(
-    path: Path, reference: nn.Module, samples: list[Sample], precision: Precision
-) -> list[OutputParity]:
+def measure_parity(path: Path, reference: nn.Module, samples: list[Sample], precision: Precision) -> list[OutputParity]:
     """Runs `path` in onnxruntime on the CPU and `reference` in PyTorch on the same samples; the worst per
     output.
     """

@@ -52,15 +52,11 @@ def check_plan(plan: Plan, net: RegistrationNet) -> None:
     """Raises ModelError, with the sizes that work, if `net` cannot be exported as planned."""
     name, (height, width) = net.network, plan.size_hw
     if plan.dynamic and plan.graph == "overlay":
-        raise ModelError(
-            "--dynamic is for the estimate graph; the overlay graph takes frames of any size anyway"
-        )
+        raise ModelError("--dynamic is for the estimate graph; the overlay graph takes frames of any size anyway")
     if not net.dynamic:
         only = f"{net.size_hw[0]}x{net.size_hw[1]}"
         if plan.dynamic:
-            raise ModelError(
-                f"the {name} network cannot be --dynamic: its layers are tied to inputs of {only}"
-            )
+            raise ModelError(f"the {name} network cannot be --dynamic: its layers are tied to inputs of {only}")
         if plan.size_hw != net.size_hw:
             raise ModelError(
                 f"size {height}x{width} is not supported: this {name} checkpoint takes {only} only; "

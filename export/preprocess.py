@@ -30,9 +30,7 @@ def luma(planes: Tensor) -> Tensor:
 
 def linear_weights(length_in: int, length_out: int, like: Tensor) -> Tensor:
     """(length_out, length_in) weights of linear interpolation, pixel edges aligned, border repeated."""
-    step = length_in / length_out
-    index_in = torch.arange(length_in, device=like.device, dtype=torch.float32).reshape(1, -1)
-    index_out = torch.arange(length_out, device=like.device, dtype=torch.float32).reshape(-1, 1)
+    index_in, index_out, step = _axis(length_in, length_out, like)
     source = ((index_out + 0.5) * step - 0.5).clamp(min=0.0)
     source = torch.minimum(source, index_in[:, -1:])
     return (1.0 - (source - index_in).abs()).clamp(min=0.0)
@@ -40,23 +38,28 @@ def linear_weights(length_in: int, length_out: int, like: Tensor) -> Tensor:
 
 def area_weights(length_in: int, length_out: int, like: Tensor) -> Tensor:
     """(length_out, length_in) shares of each input pixel in an output pixel's interval; for shrinking."""
-    step = length_in / length_out
-    left_in = torch.arange(length_in, device=like.device, dtype=torch.float32).reshape(1, -1)
-    left_out = torch.arange(length_out, device=like.device, dtype=torch.float32).reshape(-1, 1) * step
+    left_in, index_out, step = _axis(length_in, length_out, like)
+    left_out = index_out * step
     overlap = torch.minimum(left_in + 1.0, left_out + step) - torch.maximum(left_in, left_out)
     return overlap.clamp(min=0.0) / step
 
 
 def resize_weights(length_in: int, length_out: int, like: Tensor) -> Tensor:
-    """(length_out, length_in): area average if the axis shrinks, else linear.
+    """(length_out, length_in): area average if the axis shrinks, else linear; chosen inside the graph."""
+    _, _, step = _axis(length_in, length_out, like)
+    area, linear = area_weights(length_in, length_out, like), linear_weights(length_in, length_out, like)
+    return torch.where(step >= 1.0, area, linear)
 
-    The choice is made on tensors: `length_in` may be a symbol while exporting.
+
+def _axis(length_in: int, length_out: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Input indices (1, length_in), output indices (length_out, 1), input pixels per output pixel (1, 1).
+
+    The ratio is a tensor, not `length_in / length_out`: lengths are symbols while exporting, and arithmetic
+    on symbols is slow there.
     """
-    count_in = torch.arange(length_in, device=like.device, dtype=torch.float32)[-1:] + 1.0
-    shrinks = (count_in >= float(length_out)).reshape(1, 1)
-    return torch.where(
-        shrinks, area_weights(length_in, length_out, like), linear_weights(length_in, length_out, like)
-    )
+    index_in = torch.arange(length_in, device=like.device, dtype=torch.float32).reshape(1, -1)
+    index_out = torch.arange(length_out, device=like.device, dtype=torch.float32).reshape(-1, 1)
+    return index_in, index_out, (index_in[:, -1:] + 1.0) / (index_out[-1:] + 1.0)
 
 
 def resize(images: Tensor, size_hw: tuple[int, int], linear: bool = False) -> Tensor:

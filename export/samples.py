@@ -56,9 +56,7 @@ def _estimate_sample(plan: Plan, size_hw: SizeHw, batch: int, seed: int) -> Samp
     return Sample(f"scenes {size_hw[0]}x{size_hw[1]}, batch {batch}", {"moving": moving, "fixed": fixed})
 
 
-def _overlay_sample(
-    plan: Plan, ir_hw: SizeHw, rgb_hw: SizeHw, batch_channels: tuple[int, int], seed: int
-) -> Sample:
+def _overlay_sample(plan: Plan, ir_hw: SizeHw, rgb_hw: SizeHw, batch_channels: tuple[int, int], seed: int) -> Sample:
     batch, channels = batch_channels
     rng = np.random.default_rng(seed)
     pairs = [_pair(rng, plan.mode, ir_hw, rgb_hw) for _ in range(batch)]
@@ -76,9 +74,7 @@ def _pair(
     """
     scene = _scene(rng, (max(moving_hw[0], fixed_hw[0]), max(moving_hw[1], fixed_hw[1])))
     height, width = scene.shape
-    turn = cv2.getRotationMatrix2D(
-        (width / 2, height / 2), float(rng.uniform(-5, 5)), float(rng.uniform(0.95, 1.05))
-    )
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.uniform(-5, 5)), float(rng.uniform(0.95, 1.05)))
     turn[:, 2] += rng.uniform(-0.04, 0.04, 2) * (width, height)
     seen = cv2.warpAffine(scene, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
     if mode == "mask":

@@ -52,8 +52,7 @@ class Aligner:
         info = session.info
         if info.graph != "estimate":
             raise ModelError(
-                f"{session.path} is an {info.graph} graph; Aligner needs an estimate graph: "
-                "vr-export --graph estimate"
+                f"{session.path} is an {info.graph} graph; Aligner needs an estimate graph: vr-export --graph estimate"
             )
         if info.mode not in MODES:
             raise ModelError(f"{session.path} wants {info.mode} input; this version knows {', '.join(MODES)}")
@@ -128,9 +127,7 @@ class Aligner:
         confidence = float(outputs["confidence"][0]) if self.info.has_confidence else None
         return _Estimate(transform if is_trusted(transform, confidence) else None, confidence, timings_ms)
 
-    def _alignment(
-        self, state: State, transform: Transform | None, one: _Estimate, ir: Frame, rgb: Frame
-    ) -> Alignment:
+    def _alignment(self, state: State, transform: Transform | None, one: _Estimate, ir: Frame, rgb: Frame) -> Alignment:
         rgb_hw = (rgb.shape[0], rgb.shape[1])
         matrix: Float64Array | None = None
         flow: NDArray[np.float32] | None = None
@@ -172,20 +169,15 @@ def _check_frames(ir: object, rgb: object) -> None:
     ir_frame, rgb_frame = _checked(ir, "IR"), _checked(rgb, "RGB")
     if rgb_frame.dtype != np.uint8 or rgb_frame.ndim != 3 or rgb_frame.shape[2] != 3:
         raise InputError(
-            f"RGB frame has shape {rgb_frame.shape}, dtype {rgb_frame.dtype}; "
-            "expected (height, width, 3) uint8 BGR"
+            f"RGB frame has shape {rgb_frame.shape}, dtype {rgb_frame.dtype}; expected (height, width, 3) uint8 BGR"
         )
     if ir_frame.dtype == np.uint16 and ir_frame.shape[2:] == (3,):
-        raise InputError(
-            f"IR frame has shape {ir_frame.shape}, dtype uint16; expected (height, width) for 16 bit"
-        )
+        raise InputError(f"IR frame has shape {ir_frame.shape}, dtype uint16; expected (height, width) for 16 bit")
 
 
 def _checked(frame: object, role: str) -> Frame:
     if not isinstance(frame, np.ndarray):
-        raise InputError(
-            f"{role} frame is {type(frame).__name__}; expected a numpy array (was the file read?)"
-        )
+        raise InputError(f"{role} frame is {type(frame).__name__}; expected a numpy array (was the file read?)")
     known = cast(Frame, frame)
     check_frame(known, role)
     return known

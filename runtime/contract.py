@@ -76,7 +76,7 @@ class ModelInfo:
             raise ModelError(f"{path} carries no vr.* metadata; expected a file written by vr-export")
         if metadata["vr.schema"] != str(SCHEMA_VERSION):
             raise ModelError(
-                f"{path} has metadata schema {metadata['vr.schema']}; this package reads {SCHEMA_VERSION}: export it again"
+                f"{path} has metadata schema {metadata['vr.schema']}; expected {SCHEMA_VERSION}: export it again"
             )
         try:
             return cls._parse(metadata)

@@ -129,9 +129,7 @@ def _open_with(ort: Any, path: Path, provider: str, available: list[str], thread
         _preload_cuda_libraries(ort)
     session = _create(ort, path, _with_fallbacks(provider), threads)
     if session.get_providers()[0] != wanted:
-        raise ModelError(
-            _provider_message(provider, "could not be started (driver or libraries missing)", available)
-        )
+        raise ModelError(_provider_message(provider, "could not be started (driver or libraries missing)", available))
     return session
 
 
@@ -178,9 +176,7 @@ def _check_tensors(session: _OrtSession, info: ModelInfo, path: Path) -> None:
     expected = ESTIMATE_INPUTS if info.graph == "estimate" else OVERLAY_INPUTS
     if set(inputs) != set(expected):
         raise ModelError(f"{path} has inputs {sorted(inputs)}; expected {sorted(expected)}; export it again")
-    missing = set(output_names(info.graph, info.kind, info.has_confidence)) - {
-        t.name for t in session.get_outputs()
-    }
+    missing = set(output_names(info.graph, info.kind, info.has_confidence)) - {t.name for t in session.get_outputs()}
     if missing:
         raise ModelError(f"{path} lacks the outputs {sorted(missing)}; export it again")
     if info.graph == "estimate" and not info.dynamic:

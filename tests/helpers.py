@@ -43,3 +43,25 @@ def write_pairs(folder: Path, count: int, size_hw: tuple[int, int] = (96, 128), 
         cv2.imwrite(str(folder / "rgb" / f"{index:02d}.png"), cv2.applyColorMap(scene, cv2.COLORMAP_OCEAN))
         cv2.imwrite(str(folder / "ir" / f"{index:02d}.png"), 255 - scene)
     return folder
+
+
+def write_masks(
+    folder: Path, count: int, size_hw: tuple[int, int] = (96, 120), offset_xy_px: tuple[int, int] = (0, 0)
+) -> Path:
+    """Writes `count` pairs of masks (person 255), each one upright ellipse; returns `folder`.
+
+    The IR mask is the RGB mask, `offset_xy_px` further right and down.
+    """
+    rng = np.random.default_rng(0)
+    h, w = size_hw
+    for side in ("rgb", "ir"):
+        (folder / side).mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        mask = np.zeros(size_hw, np.uint8)
+        centre = int(rng.uniform(0.3, 0.7) * w), int(rng.uniform(0.35, 0.65) * h)
+        axes = int(rng.uniform(0.08, 0.14) * w), int(rng.uniform(0.2, 0.3) * h)
+        cv2.ellipse(mask, centre, axes, 0.0, 0.0, 360.0, 255, -1)
+        shifted = np.roll(mask, offset_xy_px, axis=(1, 0))
+        cv2.imwrite(str(folder / "rgb" / f"{index:02d}.png"), mask)
+        cv2.imwrite(str(folder / "ir" / f"{index:02d}.png"), shifted)
+    return folder

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.fixed_nets import THETA, FixedAffine, SmoothFlow
 from tests.helpers import smooth_scene
@@ -144,4 +145,6 @@ def test_halving_takes_a_copy_and_leaves_heads_alone() -> None:
     assert net.conv.weight.dtype == torch.float32
     assert isinstance(half.conv, HalfConv)
     assert half.conv.conv.weight.dtype == torch.float16
+    assert half.head is not net.head
+    assert isinstance(half.head, nn.Conv2d)
     assert half.head.weight.dtype == torch.float32

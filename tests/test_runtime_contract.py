@@ -32,7 +32,7 @@ def test_foreign_file_is_named() -> None:
 
 
 def test_newer_schema_says_what_this_package_reads() -> None:
-    with pytest.raises(ModelError, match="schema 99, this package reads 1"):
+    with pytest.raises(ModelError, match="schema 99; this package reads 1"):
         ModelInfo.from_metadata(INFO.to_metadata() | {"vr.schema": "99"}, "m.onnx")
 
 

@@ -1,6 +1,5 @@
 """What the simulator's frames are: repeatable, different in look, alike in structure."""
 
-
 import cv2
 import numpy as np
 import pytest

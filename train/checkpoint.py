@@ -78,7 +78,7 @@ def load(path: Path) -> Checkpoint:
             values = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"cannot read the checkpoint {path} ({error.strerror})") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
         raise ModelError(f"{path} is not a checkpoint; expected a .pt file written by vr-train") from error
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise ModelError(f"{path} is not a checkpoint of this version; expected a .pt file written by vr-train")

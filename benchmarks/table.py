@@ -1,0 +1,98 @@
+"""The README's tables from the measured JSON: `python -m benchmarks.table [--check]`.
+
+Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, NAME being speed or accuracy, for
+each `results/NAME.json` that is there. With `--check` it only tells (exit code 1) whether the README is
+behind.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parents[1]
+README = _ROOT / "README.md"
+RESULTS = _ROOT / "benchmarks" / "results"
+
+
+def main() -> None:
+    """Updates or checks the README."""
+    parser = argparse.ArgumentParser(description="Puts the measured figures into the README.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if the README is behind")
+    check = parser.parse_args().check
+    readme = README.read_text(encoding="utf-8")
+    updated = update(readme, RESULTS)
+    if check and updated != readme:
+        raise SystemExit("README.md is behind benchmarks/results; run: python -m benchmarks.table")
+    if not check:
+        README.write_text(updated, encoding="utf-8")
+
+
+def update(readme: str, results: Path) -> str:
+    """`readme` with the tables of all result files that are there."""
+    for name, render in RENDERERS.items():
+        path = results / f"{name}.json"
+        if path.exists():
+            readme = insert_table(readme, name, render(json.loads(path.read_text(encoding="utf-8"))))
+    return readme
+
+
+def render_speed(result: dict[str, Any]) -> str:
+    """All rows of `benchmarks.speed`, and one line on the machine."""
+    rows = [
+        [row["name"], row["height_x_width"], *_speed_cells(row)] for row in [*result["network"], *result["pipeline"]]
+    ]
+    threads = f"{result['threads']} thread" + ("" if result["threads"] == 1 else "s")
+    head = ["what", "height x width", "fps", "median ms", "p95 ms", "size MB"]
+    return f"{_table(head, 2, rows)}\n\n{_machine(result['machine'])}; {threads}."
+
+
+def render_accuracy(result: dict[str, Any]) -> str:
+    """One row per folder and method of `benchmarks.accuracy`; a median that is a refusal reads "refused"."""
+    rows = [
+        [f"{folder} ({one['pairs']})", method, _median(one["median_px"])]
+        + [f"{100 * one[f'below_{limit}_px']:.0f} %" for limit in (3, 5, 10)]
+        + [str(one["refused"]), str(one["confidently_wrong"])]
+        for folder, methods in result["protocol_s"].items()
+        for method, one in methods.items()
+    ]
+    head = ["data (pairs)", "method", "median px", "< 3 px", "< 5 px", "< 10 px", "refused", "confidently wrong"]
+    return f"{_table(head, 2, rows)}\n\nTraining run {result['run']}; {_machine(result['machine'])}."
+
+
+RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {"speed": render_speed, "accuracy": render_accuracy}
+
+
+def insert_table(readme: str, name: str, table: str) -> str:
+    """`readme` with `table` between the markers of `name`. ValueError unless both are there once, in order."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if readme.count(begin) != 1 or readme.count(end) != 1 or readme.index(begin) > readme.index(end):
+        raise ValueError(f"the README needs one {begin} followed by one {end}")
+    before, rest = readme.split(begin)
+    return f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
+
+
+def _table(head: list[str], text_columns: int, rows: list[list[str]]) -> str:
+    rule = ["---"] * text_columns + ["---:"] * (len(head) - text_columns)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *rows])
+
+
+def _speed_cells(row: dict[str, Any]) -> list[str]:
+    return [f"{row['fps']:.0f}", f"{row['median_ms']:.1f}", f"{row['p95_ms']:.1f}", str(row.get("size_mb", ""))]
+
+
+def _median(median_px: float) -> str:
+    return "refused" if median_px < 0 else f"{median_px:.1f}"
+
+
+def _machine(facts: dict[str, Any]) -> str:
+    runtime = facts.get("onnxruntime") or facts.get("onnxruntime-gpu")
+    return (
+        f"{facts['cpu']}, load {facts['load_1min']} on {facts['cores']} cores, onnxruntime {runtime}, "
+        f"torch {facts.get('torch', 'none')}, commit {facts['commit']}, {facts['date']}"
+    )
+
+
+if __name__ == "__main__":
+    main()
