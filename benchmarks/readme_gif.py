@@ -10,7 +10,7 @@ from vr.runtime import Aligner
 from vr.runtime.blend import render
 from vr.runtime.sim import Simulator
 
-SEED, FRAMES, EVERY, SIZE_HW = 3, 24, 3, (240, 320)
+SEED, FRAMES, EVERY, SIZE_HW = 26, 24, 3, (240, 320)
 MS_PER_FRAME = 100
 
 

@@ -75,9 +75,8 @@ class ModelInfo:
         if "vr.schema" not in metadata:
             raise ModelError(f"{path} carries no vr.* metadata; expected a file written by vr-export")
         if metadata["vr.schema"] != str(SCHEMA_VERSION):
-            raise ModelError(
-                f"{path} has metadata schema {metadata['vr.schema']}; expected {SCHEMA_VERSION}: export it again"
-            )
+            found = f"{path} has metadata schema {metadata['vr.schema']}"
+            raise ModelError(f"{found}; this package reads {SCHEMA_VERSION}; export it again")
         try:
             return cls._parse(metadata)
         except (KeyError, ValueError) as error:
