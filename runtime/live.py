@@ -221,4 +221,7 @@ def _describe(aligner: Aligner, model: Path | None) -> str:
     height, width = info.size_hw
     name = "built-in" if model is None else str(model)
     size = f"{info.network} ({info.kind}), {width}x{height} px, {info.precision}"
-    return f"model: {name}, {size}, run {info.training_run or 'unknown'}\nprovider: {aligner.provider}"
+    lines = [f"model: {name}, {size}, run {info.training_run or 'unknown'}", f"provider: {aligner.provider}"]
+    if not info.has_confidence:
+        lines.append("this model gives no confidence: a wrong alignment is not recognised as wrong")
+    return "\n".join(lines)
