@@ -1,5 +1,6 @@
 """Samples with known transforms, the losses on them, and exact resume of the default network's training."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -8,15 +9,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.helpers import write_pairs
 from vr.models import affine_fit
 from vr.models.match import MatchNet
-from vr.runtime.errors import InputError
+from vr.runtime.errors import InputError, OutputError
 from vr.train import checkpoint
 from vr.train.data import Pair, Split
 from vr.train.match_data import MatchDataset
-from vr.train.match_judge import fit_judge, judge_figures
+from vr.train.match_judge import fit_judge, gather, judge_figures
 from vr.train.match_loop import MatchConfig, MatchTrainer
 from vr.train.match_loss import grid_error_px, match_loss, perturbed
+from vr.train.match_session import run_match_session
 from vr.train.run_folder import RunFolder
 
 SIZE_HW = (96, 128)
@@ -171,3 +174,28 @@ def _trainer(out: Path, steps: int) -> MatchTrainer:
 def _trainer_net() -> MatchNet:
     torch.manual_seed(0)
     return MatchNet(SIZE_HW, width=8)
+
+
+def test_a_session_leaves_everything_that_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs, out = write_pairs(tmp_path / "data", 4), tmp_path / "run"
+    config = MatchConfig(
+        size_hw=SIZE_HW, width=8, steps=4, batch=2, val_every=2, val_samples=2, judge_samples=6, workers=0
+    )
+    figures = run_match_session([pairs], out, config, "cpu", resume=False, resume_command="again")
+    assert set(figures) >= {"median_px", "below_3_px", "good_refused", "foreign_refused"}
+    assert json.loads((out / "figures.json").read_text())["steps"] == 4
+    assert cv2.imread(str(out / "loss_curve.png")) is not None
+    assert any((out / "tensorboard").iterdir())
+    assert checkpoint.load(out / "best.pt").build().config["width"] == 8
+    assert "2 pairs to train, 1 to validate, 1 to test" in capsys.readouterr().out
+    with pytest.raises(OutputError, match="not empty"):
+        run_match_session([pairs], out, config, "cpu", resume=False, resume_command="again")
+
+
+def test_the_judge_is_off_neither_scale_nor_order(tmp_path: Path) -> None:
+    """Every third pair of a batch is torn apart, and only those have an infinite error."""
+    trainer = _trainer(tmp_path / "run", steps=6)
+    data = MatchDataset([], SIZE_HW, 6, 0, {"scenes": 1.0})
+    signs, errors = gather(trainer.net, data, batch=6)
+    assert signs.shape == (6, trainer.net.judge[0].in_features)
+    assert errors.isinf().tolist() == [False, False, True, False, False, True]

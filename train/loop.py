@@ -144,7 +144,7 @@ class Trainer:
             data,
             batch_sampler=chunks,
             num_workers=config.workers,
-            worker_init_fn=_ignore_ctrl_c,
+            worker_init_fn=ignore_stop_signals,
             generator=own,
         )
 
@@ -199,6 +199,7 @@ def _data_id(pairs: list[Pair]) -> dict[str, Any]:
     return {"pairs": len(pairs), "sha256": hashlib.sha256(names.encode()).hexdigest()}
 
 
-def _ignore_ctrl_c(_worker: int) -> None:
-    # The terminal sends Ctrl-C to the workers too; the main process decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def ignore_stop_signals(_worker: int) -> None:
+    """For loader processes: Ctrl-C and SIGTERM reach them too, but the main process decides when to stop."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -23,6 +23,7 @@ from vr.runtime.geometry import SizeHw
 from vr.train import checkpoint
 from vr.train.checkpoint import Checkpoint
 from vr.train.data import Pair, Split
+from vr.train.loop import ignore_stop_signals
 from vr.train.match_data import MatchDataset
 from vr.train.match_judge import fit_judge, gather, judge_figures
 from vr.train.match_loss import START_ERRORS_PX, grid_error_px, perturbed, total_loss
@@ -195,7 +196,13 @@ class MatchTrainer:
         first = self.step * config.batch
         length = (config.steps - self.step) * config.batch
         data = MatchDataset(self.split.train, config.size_hw, length, config.seed, config.shares, first)
-        return DataLoader(data, config.batch, num_workers=config.workers, prefetch_factor=4 if config.workers else None)
+        return DataLoader(
+            data,
+            config.batch,
+            num_workers=config.workers,
+            prefetch_factor=4 if config.workers else None,
+            worker_init_fn=ignore_stop_signals,
+        )
 
     def _training(self) -> dict[str, Any]:
         settings = {**asdict(self.config), "size_hw": list(self.config.size_hw)}
