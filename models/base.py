@@ -1,5 +1,6 @@
 """What every registration network has in common."""
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ class Registration(NamedTuple):
     confidence: Tensor | None = None
 
 
-class RegistrationNet(nn.Module):
+class RegistrationNet(nn.Module, ABC):
     """A network `forward(moving, fixed) -> Registration`; both inputs (N, 1, H, W) float32 in [0, 1].
 
     `size_hw` is the size it was built for; a `dynamic` network takes any multiple of `size_multiple` from there.
@@ -38,6 +39,6 @@ class RegistrationNet(nn.Module):
         self.size_hw = size_hw
         self.config: dict[str, Any] = {"size_hw": list(size_hw), **config}
 
+    @abstractmethod
     def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
         """Estimates the transform; sizes as in the class docstring."""
-        raise NotImplementedError
