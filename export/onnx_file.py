@@ -84,6 +84,7 @@ def trace(graph: nn.Module, plan: Plan, net: RegistrationNet) -> onnx.ModelProto
         axes = _DYNAMIC_AXES if plan.dynamic else _BATCH_AXES
     model = _run_exporter(graph, plan, net, axes)
     _name_free_dimensions(model, axes)
+    _drop_traces(model)
     for key, value in plan.info(net).to_metadata().items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)
@@ -112,6 +113,14 @@ def _run_exporter(graph: nn.Module, plan: Plan, net: RegistrationNet, axes: Axes
             raise ModelError(f"the {net.network} network does not export ({reason})") from error
     assert program is not None
     return program.model_proto
+
+
+def _drop_traces(model: onnx.ModelProto) -> None:
+    """Removes the stack trace that the exporter leaves at each node: paths of this machine, and half of the file."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
 
 
 def _name_free_dimensions(model: onnx.ModelProto, axes: Axes) -> None:

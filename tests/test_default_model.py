@@ -25,6 +25,10 @@ def test_it_is_small_and_has_a_card() -> None:
         assert heading in card
 
 
+def test_it_carries_no_path_of_the_machine_that_exported_it() -> None:
+    assert b".py" not in default_model_path().read_bytes()
+
+
 def test_single_frames_of_unseen_scenes(aligner: Aligner) -> None:
     before, after = [], []
     for seed in SEEDS:
