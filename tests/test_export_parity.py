@@ -234,6 +234,7 @@ def test_the_thesis_s_trained_networks_agree(tmp_path: Path, name: str, graph: G
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # the exporter takes minutes over this graph
 @pytest.mark.parametrize("graph", ["estimate", "overlay"])
 def test_the_match_network_agrees(tmp_path: Path, graph: GraphName) -> None:
     torch.manual_seed(0)
