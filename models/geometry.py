@@ -41,16 +41,3 @@ def flow_to_grid(flow: Tensor) -> Tensor:
     x = pixel_centres(width, flow).reshape(1, 1, width) + flow[:, 0] * (2.0 / width)
     y = pixel_centres(height, flow).reshape(1, height, 1) + flow[:, 1] * (2.0 / height)
     return torch.stack([x, y], dim=-1)
-
-
-def compose_theta(outer: Tensor, inner: Tensor) -> Tensor:
-    """The (N, 2, 3) affine that applies `inner` first, then `outer`; both (N, 2, 3) in normalised coordinates."""
-    linear = outer[:, :, :2] @ inner[:, :, :2]
-    shift = outer[:, :, :2] @ inner[:, :, 2:] + outer[:, :, 2:]
-    return torch.cat([linear, shift], dim=2)
-
-
-def identity_theta(like: Tensor) -> Tensor:
-    """(N, 2, 3) identity, N and device of `like`."""
-    eye = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], device=like.device)
-    return eye.expand(like.shape[0], 2, 3)

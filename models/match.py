@@ -49,7 +49,7 @@ class Match(NamedTuple):
 
     affine (N, 2, 3) in centred px; logits (N, Q, K + 1), last column "nowhere"; points (Q, 2) the fixed points;
     base (N, 2, 3) the estimate that the window was laid around, None for the coarse stage (its candidates are the
-    cells of the moving image); weights, inliers (N, Q).
+    cells of the moving image); candidates (K, 2) those cells, or offsets in the window; weights, inliers (N, Q).
     """
 
     affine: Tensor

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tests.helpers import smooth_scene
 from tests.torch_export import export_and_load, run_session
-from vr.models.geometry import affine_flow, compose_theta, flow_to_grid, identity_theta, pixel_centres
+from vr.models.geometry import affine_flow, flow_to_grid, pixel_centres
 from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.geometry import apply_affine, matrix_to_theta
 
@@ -117,20 +117,8 @@ def test_a_random_flow_warps_as_cv2_remap() -> None:
     assert np.abs(SpatialTransformer()(image(size_hw), flow)[0, 0].numpy() - expected).max() < TOLERANCE
 
 
-def test_compose_theta_applies_the_inner_one_first() -> None:
-    outer, inner = (
-        torch.tensor([[[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]]]),
-        torch.tensor([[[1.0, 0.5, 0.0], [0.0, 1.0, 4.0]]]),
-    )
-    point = torch.tensor([0.3, -0.2])
-    inside = inner[0, :, :2] @ point + inner[0, :, 2]
-    expected = outer[0, :, :2] @ inside + outer[0, :, 2]
-    both = compose_theta(outer, inner)[0]
-    torch.testing.assert_close(both[:, :2] @ point + both[:, 2], expected)
-
-
 def test_identity_theta_has_no_flow() -> None:
-    flow = affine_flow(identity_theta(torch.zeros(2, 1)), 20, 30)
+    flow = affine_flow(torch.eye(3)[:2].expand(2, 2, 3), 20, 30)
     assert flow.shape == (2, 2, 20, 30)
     assert float(flow.abs().max()) < 1e-6
 

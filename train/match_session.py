@@ -1,6 +1,5 @@
 """One call of `vr-train match`: checks everything first, then trains, then reports."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from vr.runtime.stopping import stop_on_signals
 from vr.train.data import Split, check_images, list_pairs, split_pairs
 from vr.train.loop import resolve_device
 from vr.train.match_loop import MatchConfig, MatchTrainer, OnStep
+from vr.train.report import save_figures, save_picture
 from vr.train.run_folder import RunFolder
 
 VAL_SHARE, TEST_SHARE = 0.1, 0.1
@@ -54,7 +54,10 @@ def run_match_session(
 
 
 def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
-    """A PNG of the training loss, and of the median validation error after each stage, by step."""
+    """A PNG of the training loss, and of the median validation error after each stage, by step.
+
+    Raises OutputError if it cannot be written.
+    """
     figure = Figure(figsize=(8, 7), layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1)
@@ -68,9 +71,7 @@ def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
     lower.set(xlabel="step", ylabel="median error on validation pairs, px")
     if rows:
         lower.legend()
-    part = path.with_name(f".{path.name}.part")
-    figure.savefig(part, format="png", dpi=120)
-    part.replace(path)
+    save_picture(figure, path)
 
 
 @contextmanager
@@ -105,8 +106,7 @@ def _split(folders: list[Path]) -> Split:
 def _conclude(trainer: MatchTrainer) -> dict[str, float]:
     typer.echo("training done; teaching the judge on pairs that the encoder has not learned from")
     figures = trainer.finish()
-    content = json.dumps({"run": trainer.run, "steps": trainer.step, **figures}, indent=2) + "\n"
-    trainer.folder.figures.write_text(content, encoding="utf-8")
+    save_figures(trainer.folder.figures, {"run": trainer.run, "steps": trainer.step, **figures})
     typer.echo(
         f"test, {len(trainer.split.test)} pairs: median {figures['median_px']:.2f} px, "
         f"{figures['below_3_px']:.0%} under 3 px, {figures['below_10_px']:.0%} under 10 px; "

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,19 +79,28 @@ def write_loss_curve(path: Path, history: list[dict[str, float]]) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
         axes.grid(alpha=0.3)
+    save_picture(figure, path)
+
+
+def save_picture(figure: Figure, path: Path) -> None:
+    """Writes a PNG beside `path`, then renames it. Raises OutputError if it cannot be written."""
     part = path.with_name(f".{path.name}.part")
     try:
         figure.savefig(part, format="png", dpi=120)
         part.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write the loss curve {path} ({error.strerror})") from error
+        raise OutputError(f"cannot write the picture {path} ({error.strerror})") from error
 
 
 def write_figures(path: Path, trainer: Trainer, figures: dict[str, float]) -> None:
     """The final figures as JSON, with what they were measured on. Raises OutputError if it cannot be
     written.
     """
-    content = {"run": trainer.run, "epochs": trainer.epoch, "test_pairs": len(trainer.split.test), **figures}
+    save_figures(path, {"run": trainer.run, "epochs": trainer.epoch, "test_pairs": len(trainer.split.test), **figures})
+
+
+def save_figures(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON beside `path`, then renames it. Raises OutputError if it cannot be written."""
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
