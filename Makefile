@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check
 RUNTIME_FILES := $(shell find runtime vr -type f -not -name '*.pyc')
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all check bench accuracy clean
 
 demo: .venv-run/.ready
 	.venv-run/bin/vr-live --ir sim: --rgb sim: --frames 300 --no-window \
@@ -24,6 +24,11 @@ bench: .venv/.ready
 	.venv/bin/python -m benchmarks.speed
 	.venv/bin/python -m benchmarks.table
 
+accuracy: .venv/.ready
+	@test -n "$(DATA)" || { echo "make accuracy DATA=folder with pairs (rgb/ and ir/, at any depth)"; exit 2; }
+	.venv/bin/python -m benchmarks.accuracy "$(DATA)"
+	.venv/bin/python -m benchmarks.table
+
 clean:
 	rm -rf .venv .venv-run build dist *.egg-info demo.mp4
 
@@ -35,5 +40,5 @@ clean:
 
 .venv/.ready: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install $(PIP_FLAGS) -c constraints.txt -e ".[cpu,train,export,dev]"
+	.venv/bin/pip install $(PIP_FLAGS) -c constraints.txt -e ".[cpu,train,export,bench,dev]"
 	touch $@

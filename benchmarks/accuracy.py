@@ -1,121 +1,128 @@
-"""How far off is the alignment: `python -m benchmarks.accuracy DATA [--model FILE] [--out FILE]`.
+"""How far off is the alignment, and does the program know it?
 
-DATA holds the folders that `vr-train` takes (rgb/, ir/), at any depth, and optionally landmarks/. Of a folder that the
-model was trained on, only its last tenth is used: the test block of `vr-train`. Reported per folder and method: median,
-share under 3, 5 and 10 px, refused, and confidently wrong (not refused, over 10 px), all at 320x240; a refused pair
-counts as infinitely far off. Identity and ECC on gradients stand beside.
+    python -m benchmarks.accuracy DATA [--model NAME=FILE ...] [--out FILE] [--pictures DIR] [--reuse]
+    python -m benchmarks.accuracy DATA --quick --out FILE
+
+DATA holds pair folders (rgb/ and ir/ with files of the same stem) at any depth, and optionally landmarks/. Pairs that a
+model was trained on are left out: `held_out.json` names, by folder, the stems that no training has seen; a folder that
+it does not name is used entirely. Compared are the models inside the package, those of --model, and methods without a
+model, everything on one thread:
+
+- protocol_s: known affine transforms on real aligned pairs, all methods; also the half with the darker RGB frames
+- wide: a wider range without any border; models and the best hand-made method
+- generated, same_modality: pairs whose labels are exact
+- hopeless: pairs that must be refused
+- landmarks_px: real misaligned pairs, all methods
+- video: models through their filter; error, jitter, and recovery after the rig was knocked
+- dense: smooth deformations, only where one of the models is dense
+- confidence: what share of the answers is right, by what the model says of them
+
+Errors are px at 320x240. Beside FILE, every single result goes to FILE's name with .pairs.jsonl.
 """
+
+import os
+
+# Before numpy is imported: its BLAS reads them once.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import cv2
-import numpy as np
+from rich.progress import Progress
 
-from benchmarks.measure import machine_facts
-from benchmarks.protocols import FRAME_HW, KnownPair, landmark_pairs, protocol_s
-from vr.runtime import Aligner
-from vr.runtime.geometry import IDENTITY_THETA, Float64Array, apply_affine, grid_error_px, theta_to_matrix
-from vr.runtime.preprocess import Frame, to_gray
+from benchmarks.accuracy_methods import Model, classical_methods, embedded_models
+from benchmarks.accuracy_sections import SECTIONS, Amount, Bench, Work
+from benchmarks.accuracy_trials import Runner, read_trials
+from benchmarks.measure import machine_facts, pin_threads
+from benchmarks.protocols import HeldOut, held_out_files, is_clip, pair_folders, single_frame_files
+from benchmarks.table_accuracy import render_accuracy
+from vr.runtime import VrError
 
-TRAINED_ON = ("roadscene",)
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
-Method = Callable[[Frame, Frame], Float64Array | None]
+HELD_OUT = Path(__file__).parent / "held_out.json"
+QUICK = Amount(pairs_per_folder=2, scenes=2, clip_draws=1, video_scenes=1)
 
 
-def identity(ir: Frame, rgb: Frame) -> Float64Array:
-    """No alignment: the IR frame stretched to the RGB frame."""
-    return theta_to_matrix(IDENTITY_THETA, (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1]))
-
-
-def ecc_on_gradients(ir: Frame, rgb: Frame) -> Float64Array | None:
-    """OpenCV's ECC with an affine model on Sobel magnitudes; None if it does not converge."""
-    edges = [_sobel_magnitude(to_gray(frame)) for frame in (rgb, ir)]
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 100, 1e-4)
-    start = np.eye(2, 3, dtype=np.float32)
-    try:
-        _, matrix = cv2.findTransformECC(edges[0], edges[1], start, cv2.MOTION_AFFINE, criteria, None, 5)  # type: ignore[arg-type, call-overload]
-    except cv2.error:
-        return None
-    return np.asarray(matrix, dtype=np.float64)
-
-
-def files_of(folder: Path) -> list[tuple[Path, Path]]:
-    """(IR, RGB) files of the pairs to measure on."""
-    rgb = {path.stem: path for path in (folder / "rgb").iterdir()}
-    pairs = [(path, rgb[path.stem]) for path in sorted((folder / "ir").iterdir()) if path.stem in rgb]
-    return pairs[-max(1, round(0.1 * len(pairs))) :] if folder.name in TRAINED_ON else pairs
-
-
-def figures(errors_px: list[float], confident_px: list[float]) -> dict[str, float | int]:
-    """Summary of one method on one folder; `errors_px` has infinity for a refused pair."""
-    errors = np.array(errors_px)
-    shares = {f"below_{limit}_px": round(float((errors < limit).mean()), 3) for limit in (3, 5, 10)}
-    wrong = sum(error > 10.0 for error in confident_px)
-    median = float(np.median(errors))
-    return {
-        "pairs": len(errors_px),
-        "median_px": round(median, 2) if np.isfinite(median) else -1.0,
-        **shares,
-        "refused": len(errors_px) - len(confident_px),
-        "confidently_wrong": wrong,
-    }
-
-
-def measure(method: Method, pairs: list[KnownPair]) -> dict[str, float | int]:
-    """Grid errors of a method on known pairs."""
-    found = [(method(pair.ir, pair.rgb), pair.matrix_rgb_to_ir) for pair in pairs]
-    confident = [grid_error_px(matrix, truth, FRAME_HW) for matrix, truth in found if matrix is not None]
-    return figures(confident + [np.inf] * (len(pairs) - len(confident)), confident)
-
-
-def landmark_errors(method: Method, folder: Path) -> dict[str, float]:
-    """Mean landmark error per pair, px at 320 px RGB width; -1 for a refused pair."""
-    errors: dict[str, float] = {}
-    for pair in landmark_pairs(folder):
-        matrix = method(pair.ir, pair.rgb)
-        if matrix is None:
-            errors[pair.name] = -1.0
-            continue
-        distance = np.linalg.norm(apply_affine(matrix, pair.points_rgb) - pair.points_ir, axis=1)
-        errors[pair.name] = round(float(distance.mean()) * 320.0 / pair.ir.shape[1], 2)
-    return errors
-
-
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--model", type=Path, default=None)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    aligner = Aligner.load(arguments.model, provider="cpu", threads=1)
-
-    def ours(ir: Frame, rgb: Frame) -> Float64Array | None:
-        return aligner.estimate(ir, rgb).matrix_rgb_to_ir
-
-    methods: dict[str, Method] = {"identity": identity, "ECC on gradients": ecc_on_gradients, "default model": ours}
-    folders = sorted(path.parent for path in arguments.data.rglob("ir") if (path.parent / "rgb").is_dir())
-    report: dict[str, object] = {"machine": machine_facts(), "run": aligner.info.training_run, "protocol_s": {}}
-    by_folder: dict[str, dict[str, dict[str, float | int]]] = {}
-    for folder in folders:
-        pairs = list(protocol_s(files_of(folder)))
-        by_folder[folder.name] = {name: measure(method, pairs) for name, method in methods.items()}
-        print(folder.name, json.dumps(by_folder[folder.name], indent=1))
-    report["protocol_s"] = by_folder
-    if (arguments.data / "landmarks").is_dir():
-        landmarks = {name: landmark_errors(method, arguments.data / "landmarks") for name, method in methods.items()}
-        report["landmarks_px"] = landmarks
-        print("landmarks", json.dumps(landmarks, indent=1))
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    parser = _parser()
+    arguments = parser.parse_args(words)
+    if arguments.quick and arguments.out == RESULTS:
+        parser.error("--quick needs --out: its figures are no result")
+    pin_threads(1)
+    try:
+        work = find_work(arguments.data, arguments.held_out, QUICK if arguments.quick else Amount())
+        models = [Model(name, path) for name, path in (embedded_models() | dict(arguments.model)).items()]
+        draw = None if arguments.pictures is None else _pictures()
+    except (VrError, ValueError, OSError) as error:
+        parser.error(str(error))
+    report, bench = measure(work, models, arguments.out, arguments.reuse)
+    print(render_accuracy(report), *report["notes"], sep="\n")
+    if draw is not None:
+        draw(arguments.pictures, bench, report)
 
 
-def _sobel_magnitude(gray: Frame) -> np.ndarray:
-    smooth = cv2.GaussianBlur(gray, (0, 0), 1.0).astype(np.float32)
-    return cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+def find_work(data: Path, held_out_file: Path, amount: Amount) -> Work:
+    """The pairs below `data` that no training has seen. Raises ValueError if there are none."""
+    held_out: HeldOut = json.loads(held_out_file.read_text(encoding="utf-8"))
+    found = [(folder, single_frame_files(folder, held_out)) for folder in pair_folders(data)]
+    folders = [(folder, files[: amount.pairs_per_folder]) for folder, files in found if files]
+    if not folders:
+        raise ValueError(f"{data} has no pairs to measure on; expected folders with rgb/ and ir/ in them")
+    clips = {folder.name: held_out_files(folder, held_out) for folder, _ in folders if is_clip(folder)}
+    return Work(folders, clips, sorted(path for path in data.rglob("landmarks") if path.is_dir()), amount)
+
+
+def measure(work: Work, models: list[Model], out: Path, reuse: bool) -> tuple[dict[str, Any], Bench]:
+    """Runs all sections and writes the report; returns it, and what pictures need."""
+    pairs_file = out.with_suffix(".pairs.jsonl")
+    classical, notes = classical_methods()
+    runner = Runner(read_trials(pairs_file) if reuse else {})
+    report: dict[str, Any] = {"machine": machine_facts(), "models": {model.name: model.facts() for model in models}}
+    with Progress() as progress:
+        bench = Bench(work, models, classical, runner, progress)
+        sections = {name: section(bench) for name, section in SECTIONS.items()}
+    report |= {name: figures for name, figures in sections.items() if figures}
+    report |= {"notes": notes, "reused": runner.reused}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    runner.write(pairs_file)
+    return report, bench
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.accuracy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, metavar="DATA")
+    named = "another model; NAME of one in the package replaces it"
+    parser.add_argument("--model", type=_named_file, action="append", default=[], metavar="NAME=FILE", help=named)
+    parser.add_argument("--out", type=Path, default=RESULTS, help=f"JSON file to write (default {RESULTS.name})")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw every pair and two plots; needs matplotlib")
+    parser.add_argument("--quick", action="store_true", help="two pairs of each folder, to see that it works")
+    reuse = "take results of methods that are not models from the last run, where pair and code are the same"
+    parser.add_argument("--reuse", action="store_true", help=reuse)
+    held_out = 'JSON: folder name to the stems that no training has seen, or to "all"'
+    parser.add_argument("--held-out", type=Path, default=HELD_OUT, metavar="FILE", help=held_out)
+    return parser
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    name, equals, file = text.partition("=")
+    if not (name and equals and file):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    return name, Path(file)
+
+
+def _pictures() -> Any:
+    """The function that draws; ValueError without matplotlib, before hours are measured."""
+    try:
+        from benchmarks.accuracy_pictures import draw_all
+    except ImportError as error:
+        raise ValueError('pictures need matplotlib: pip install "vr-registration[bench]"') from error
+    return draw_all
 
 
 if __name__ == "__main__":

@@ -54,11 +54,11 @@ def main() -> None:
 
 
 def measure_models(models: list[Path], threads: int) -> list[dict[str, Any]]:
-    """Network alone in onnxruntime; only the outputs that the aligner fetches."""
+    """Network alone in onnxruntime; only what the aligner asks for."""
     rows: list[dict[str, Any]] = []
     for path in models:
-        session = Session(path, "cpu", threads)
-        outputs = [name for name in session.output_names if name in ("theta", "confidence")] or ["flow"]
+        session = Session(path, "cpu", threads, transform_only=True)
+        outputs = session.output_names
         moving, fixed = _noise(session.info.size_hw)
         timing = measure(lambda s=session, m=moving, f=fixed, o=outputs: s.run({"moving": m, "fixed": f}, o))
         size = "x".join(map(str, session.info.size_hw))

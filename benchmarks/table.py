@@ -1,8 +1,8 @@
 """The README's tables from the measured JSON: `python -m benchmarks.table [--check]`.
 
 Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, NAME being speed or accuracy, for
-each `results/NAME.json` that is there. With `--check` it only tells (exit code 1) whether the README is
-behind.
+each `results/NAME.json` that is there, and likewise the further tables of the accuracy report whose markers the
+README has. With `--check` it only tells (exit code 1) whether the README is behind.
 """
 
 import argparse
@@ -10,6 +10,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.table_accuracy import (
+    render_accuracy,
+    render_controls,
+    render_dense,
+    render_hopeless,
+    render_landmarks,
+    render_video,
+)
+from benchmarks.table_parts import machine_line, markdown_table
 
 _ROOT = Path(__file__).resolve().parents[1]
 README = _ROOT / "README.md"
@@ -35,6 +45,10 @@ def update(readme: str, results: Path) -> str:
         path = results / f"{name}.json"
         if path.exists():
             readme = insert_table(readme, name, render(json.loads(path.read_text(encoding="utf-8"))))
+    accuracy = results / "accuracy.json"
+    for name, render in OPTIONAL_RENDERERS.items():
+        if accuracy.exists() and f"<!-- {name}:begin -->" in readme:
+            readme = insert_table(readme, name, render(json.loads(accuracy.read_text(encoding="utf-8"))))
     return readme
 
 
@@ -45,23 +59,18 @@ def render_speed(result: dict[str, Any]) -> str:
     ]
     threads = f"{result['threads']} thread" + ("" if result["threads"] == 1 else "s")
     head = ["what", "height x width", "fps", "median ms", "p95 ms", "size MB"]
-    return f"{_table(head, 2, rows)}\n\n{_machine(result['machine'])}; {threads}."
-
-
-def render_accuracy(result: dict[str, Any]) -> str:
-    """One row per folder and method of `benchmarks.accuracy`; a median that is a refusal reads "refused"."""
-    rows = [
-        [f"{folder} ({one['pairs']})", method, _median(one["median_px"])]
-        + [f"{100 * one[f'below_{limit}_px']:.0f} %" for limit in (3, 5, 10)]
-        + [str(one["refused"]), str(one["confidently_wrong"])]
-        for folder, methods in result["protocol_s"].items()
-        for method, one in methods.items()
-    ]
-    head = ["data (pairs)", "method", "median px", "< 3 px", "< 5 px", "< 10 px", "refused", "confidently wrong"]
-    return f"{_table(head, 2, rows)}\n\nTraining run {result['run']}; {_machine(result['machine'])}."
+    return f"{markdown_table(head, 2, rows)}\n\n{machine_line(result['machine'])}; {threads}."
 
 
 RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {"speed": render_speed, "accuracy": render_accuracy}
+OPTIONAL_RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "accuracy-controls": render_controls,
+    "accuracy-hopeless": render_hopeless,
+    "accuracy-landmarks": render_landmarks,
+    "accuracy-video": render_video,
+    "accuracy-dense": render_dense,
+}
+"""Further tables of `results/accuracy.json`, for the markers that the README has."""
 
 
 def insert_table(readme: str, name: str, table: str) -> str:
@@ -73,25 +82,8 @@ def insert_table(readme: str, name: str, table: str) -> str:
     return f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
 
 
-def _table(head: list[str], text_columns: int, rows: list[list[str]]) -> str:
-    rule = ["---"] * text_columns + ["---:"] * (len(head) - text_columns)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *rows])
-
-
 def _speed_cells(row: dict[str, Any]) -> list[str]:
     return [f"{row['fps']:.0f}", f"{row['median_ms']:.1f}", f"{row['p95_ms']:.1f}", str(row.get("size_mb", ""))]
-
-
-def _median(median_px: float) -> str:
-    return "refused" if median_px < 0 else f"{median_px:.1f}"
-
-
-def _machine(facts: dict[str, Any]) -> str:
-    runtime = facts.get("onnxruntime") or facts.get("onnxruntime-gpu")
-    return (
-        f"{facts['cpu']}, load {facts['load_1min']} on {facts['cores']} cores, onnxruntime {runtime}, "
-        f"torch {facts.get('torch', 'none')}, commit {facts['commit']}, {facts['date']}"
-    )
 
 
 if __name__ == "__main__":

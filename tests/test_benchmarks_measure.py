@@ -79,13 +79,49 @@ def test_table_stands_between_the_markers_and_is_stable(tmp_path: Path) -> None:
     assert table.update(once, tmp_path) == once
 
 
+def one_method(median_px: float | None) -> dict[str, object]:
+    shares = {"1": 0.25, "3": 0.5, "5": 0.75, "10": 1.0}
+    counts = {"refused": 1, "refused_though_good": 2, "confidently_wrong": 0}
+    return {"pairs": 4, "median_px": median_px, "below_px": shares, "median_ms": 7.04, **counts}
+
+
+def accuracy_result(median_px: float | None = 2.345) -> dict[str, object]:
+    video = {"videos": 3, "median_px": 0.5, "jitter_rms_px": 0.04, "jitter_p95_px": 0.06, "held": 2, "refused": 0}
+    knocked = {"videos": 3, "recovery_median_s": 0.88, "recovery_worst_s": None, "within_2_s": 0.5}
+    return {
+        "machine": SPEED["machine"],
+        "models": {"ours": {"run": "r-1"}},
+        "protocol_s": {"all": {"ours": one_method(median_px)}, "dark half": {}, "tno": {"ours": one_method(1.0)}},
+        "wide": {"ours": one_method(3.0)},
+        "hopeless": {"ours": {"black, IR": {"pairs": 4, "refused": 1.0}, "all": {"pairs": 9, "refused": 0.889}}},
+        "landmarks_px": {"ours": {"1": 0.914, "4": None}},
+        "video": {"ours": {"clips": video, "clips, knocked": knocked}},
+    }
+
+
 def test_accuracy_table_shows_shares_and_refusals() -> None:
-    shares = {"below_3_px": 0.5, "below_5_px": 0.75, "below_10_px": 1.0}
-    one = {"pairs": 4, "median_px": 2.345, **shares, "refused": 1, "confidently_wrong": 0}
-    result = {"machine": SPEED["machine"], "run": "r-1", "protocol_s": {"tno": {"ours": one}}}
-    assert "| tno (4) | ours | 2.3 | 50 % | 75 % | 100 % | 1 | 0 |" in table.render_accuracy(result)
-    one["median_px"] = -1.0
-    assert "| ours | refused |" in table.render_accuracy(result)
+    shown = table.RENDERERS["accuracy"](accuracy_result())
+    assert "| all (4) | ours | 2.3 | 25 % | 50 % | 75 % | 100 % | 1 | 2 | 0 | 7.0 |" in shown
+    assert "tno" not in shown
+    assert "| ours | refused |" in table.RENDERERS["accuracy"](accuracy_result(None))
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("accuracy-controls", "| wider range (4) | ours | 3.00 |  | 25 % | 50 % | 75 % | 100 % | 0 |"),
+        ("accuracy-hopeless", "| black, IR (4) | 100 % |"),
+        ("accuracy-landmarks", "| ours | 0.91 | refused |"),
+        ("accuracy-video", "| clips (3) | ours | 0.50 | 0.04 | 0.06 | 2 | 0 |  |  |"),
+        ("accuracy-video", "| clips, knocked (3) | ours |  |  |  |  |  | 0.88 | never |"),
+        ("accuracy-dense", "Not measured."),
+    ],
+)
+def test_further_accuracy_tables_stand_where_the_readme_has_their_markers(tmp_path: Path, name: str, row: str) -> None:
+    (tmp_path / "accuracy.json").write_text(json.dumps(accuracy_result()))
+    bare = "<!-- accuracy:begin -->\n<!-- accuracy:end -->\n"
+    assert row not in table.update(bare, tmp_path)
+    assert row in table.update(f"{bare}<!-- {name}:begin -->\n<!-- {name}:end -->\n", tmp_path)
 
 
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
