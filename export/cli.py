@@ -11,6 +11,9 @@ from vr.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from vr.export.parity import OutputParity
+    from vr.models.base import RegistrationNet
+
+Transform = Literal["affine", "homography"]
 
 app = typer.Typer(add_completion=False)
 
@@ -34,6 +37,13 @@ def export(
     precision: Annotated[
         Literal["fp32", "fp16"], typer.Option(help="fp16 halves the convolutions; grid and warp stay fp32.")
     ] = "fp32",
+    transform: Annotated[
+        Transform | None,
+        typer.Option(
+            help="homography: refines the affine of a match checkpoint further, for cameras tilted against each other. "
+            "Default: what the network was trained for.",
+        ),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(help="Network input, HEIGHTxWIDTH; default: as trained.", metavar="HxW")
     ] = None,
@@ -50,7 +60,9 @@ def export(
     for module in ("torch", "onnx", "onnxscript"):
         cli_errors.require(module, "export")
     cli_errors.require("onnxruntime", "cpu")
-    figures = export_checkpoint(checkpoint, output, graph, precision, size, dynamic=dynamic, overwrite=overwrite)
+    figures = export_checkpoint(
+        checkpoint, output, graph, precision, size, transform=transform, dynamic=dynamic, overwrite=overwrite
+    )
     typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.2f} MB)")
     for one in figures:
         typer.echo(f"  parity {one.describe()}, worst on {one.sample}")
@@ -63,6 +75,7 @@ def export_checkpoint(
     precision: Precision,
     size: str | None,
     *,
+    transform: Transform | None,
     dynamic: bool,
     overwrite: bool,
 ) -> "list[OutputParity]":
@@ -75,10 +88,25 @@ def export_checkpoint(
 
     check_output(output, overwrite)
     loaded = checkpoints.load(checkpoint)
-    net = loaded.build()
+    net = _with_transform(loaded.build(), transform)
     plan = Plan(graph, precision, _size(size) or net.size_hw, dynamic, loaded.mode, loaded.run)
     with Console(stderr=True).status(f"exporting {net.network} ({graph}, {precision}); a minute or two"):
         return export_onnx(net, plan, output)
+
+
+def _with_transform(net: "RegistrationNet", transform: Transform | None) -> "RegistrationNet":
+    """The network, or what gives the other transform. Raises InputError if there is no such thing."""
+    from vr.models.homography import HomographyNet
+    from vr.models.match import MatchNet
+
+    if transform is None or transform == net.kind:
+        return net
+    if transform == "homography" and isinstance(net, MatchNet):
+        return HomographyNet.around(net).eval()
+    raise InputError(
+        f"--transform {transform}: a checkpoint of the {net.network} network gives a transform of kind {net.kind}; "
+        "a homography can be had of the match network only; leave --transform out"
+    )
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

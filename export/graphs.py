@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vr.export import preprocess
 from vr.models.base import Registration, RegistrationNet, SizeHw
-from vr.models.geometry import affine_flow, flow_to_grid
+from vr.models.geometry import affine_flow, flow_to_grid, homography_flow
 from vr.models.spatial_transformer import SpatialTransformer
 
 _BORDER_SLACK_PX = 1.0 / 512.0
@@ -22,7 +22,8 @@ class EstimateGraph(nn.Module):
     """Network and spatial transformer.
 
     moving, fixed (N, 1, H, W) float32 in [0, 1] -> moved (N, 1, H, W) in [0, 1], flow (N, 2, H, W) in pixels,
-    then theta (N, 2, 3) of affine networks and confidence (N,) of networks that have one.
+    then theta, (N, 2, 3) of affine and (N, 3, 3) of homography networks, and confidence (N,) and information (N, 6, 6)
+    of networks that have them.
     """
 
     def __init__(self, net: RegistrationNet) -> None:
@@ -33,7 +34,8 @@ class EstimateGraph(nn.Module):
     def forward(self, moving: Tensor, fixed: Tensor) -> tuple[Tensor, ...]:
         """See the class docstring."""
         found = self.net(moving, fixed)
-        return self.transformer(moving, found.flow), found.flow, *_transform_outputs(found)
+        information = [] if found.information is None else [found.information]
+        return self.transformer(moving, found.flow), found.flow, *_transform_outputs(found), *information
 
 
 class OverlayGraph(nn.Module):
@@ -41,7 +43,7 @@ class OverlayGraph(nn.Module):
 
     ir (N, h, w, 1 or 3) and rgb (N, H, W, 3) uint8 BGR at native size, alpha () float32 in [0, 1] -> overlay,
     moved (N, H, W, 3) uint8; flow (N, 2, H, W) float32 on the RGB grid, in pixels of that grid (the IR frame
-    thought of as stretched to it); then theta and confidence as `EstimateGraph`.
+    thought of as stretched to it); then theta and confidence as `EstimateGraph`, no information: no filter follows.
 
     overlay = alpha * moved + (1 - alpha) * rgb where the source point lies among the IR frame's pixel
     centres, rgb elsewhere, as `vr.runtime.blend`. The network sees both frames at `size_hw`. Sampling is in
@@ -84,10 +86,11 @@ def ir_has_data(grid: Tensor, ir_height: int, ir_width: int) -> Tensor:
 def native_flow(found: Registration, height: int, width: int) -> Tensor:
     """The transform as a flow (N, 2, height, width) in pixels of a grid of that size.
 
-    An affine is evaluated there; a dense flow is interpolated linearly (borders repeated), then rescaled.
+    Theta is evaluated there; a dense flow is interpolated linearly (borders repeated), then rescaled.
     """
     if found.theta is not None:
-        return affine_flow(found.theta, height, width)
+        flow_of = homography_flow if found.theta.shape[-2] == 3 else affine_flow
+        return flow_of(found.theta, height, width)
     net_h, net_w = found.flow.shape[-2:]
     up = preprocess.resize(found.flow, (height, width), linear=True)
     return torch.stack([up[:, 0] * (width / net_w), up[:, 1] * (height / net_h)], dim=1)

@@ -16,11 +16,14 @@ from vr.runtime.session import Session
 
 @dataclass(frozen=True)
 class Limit:
-    """How far an output may be off, and in what it is measured: error * scale, in `unit`."""
+    """How far an output may be off, and in what it is measured: error * scale, in `unit`; if `relative`, as a share of
+    the output's largest entry.
+    """
 
     limit: float
     scale: float
     unit: str
+    relative: bool = False
 
 
 LIMITS: dict[Precision, dict[str, Limit]] = {
@@ -30,6 +33,7 @@ LIMITS: dict[Precision, dict[str, Limit]] = {
         "overlay": Limit(1.0, 1.0, "grey levels"),
         "theta": Limit(1e-4, 1.0, "of half a frame side"),
         "confidence": Limit(0.01, 1.0, ""),
+        "information": Limit(0.01, 1.0, "of its largest entry", relative=True),
     },
     "fp16": {
         "flow": Limit(0.1, 1.0, "px"),
@@ -37,6 +41,7 @@ LIMITS: dict[Precision, dict[str, Limit]] = {
         "overlay": Limit(26.0, 1.0, "grey levels"),
         "theta": Limit(1e-3, 1.0, "of half a frame side"),
         "confidence": Limit(0.05, 1.0, ""),
+        "information": Limit(0.1, 1.0, "of its largest entry", relative=True),
     },
 }
 """What may separate onnxruntime on the CPU from the float32 network in PyTorch, worst element of all samples.
@@ -106,6 +111,8 @@ def _compare(
             f"output {name} has shape {found.shape} on input {sample.name!r}; PyTorch gives {wanted.shape}"
         )
     scale = 1.0 if found.dtype == np.uint8 else limit.scale
+    if limit.relative:
+        scale /= max(float(np.abs(wanted.astype(np.float64)).max(initial=0.0)), 1e-12)
     difference = np.abs(found.astype(np.float64) - wanted.astype(np.float64)) * scale
     difference[~np.isfinite(difference)] = np.inf
     position = tuple(int(i) for i in np.unravel_index(int(difference.argmax()), difference.shape))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from vr.models.base import RegistrationNet
-from vr.runtime.contract import GraphName, ModelInfo, Precision, output_names
+from vr.runtime.contract import GraphName, ModelInfo, Precision
 from vr.runtime.errors import ModelError
 from vr.runtime.geometry import SizeHw
 from vr.runtime.version import package_version
@@ -39,13 +39,14 @@ class Plan:
             size_multiple=net.size_multiple if net.dynamic else 1,
             precision=self.precision,
             has_confidence=net.has_confidence,
+            has_information=self.graph == "estimate" and net.has_information,
             training_run=self.training_run,
             package_version=package_version(),
         )
 
     def outputs(self, net: RegistrationNet) -> tuple[str, ...]:
         """Names of the graph's outputs, in order."""
-        return output_names(self.graph, net.kind, net.has_confidence)
+        return self.info(net).output_names
 
 
 def check_plan(plan: Plan, net: RegistrationNet) -> None:

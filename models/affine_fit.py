@@ -1,4 +1,4 @@
-"""A robust affine through weighted point matches, in closed form, so that it exports to ONNX.
+"""An affine through weighted point matches, in closed form, so that it exports to ONNX.
 
 Points are in pixels of the network's input with the origin in the image centre: `p = (x + 0.5 - W / 2,
 y + 0.5 - H / 2)`, where a normalised theta is only a change of units (`centred_to_theta`). An affine (N, 2, 3)
@@ -46,50 +46,44 @@ def apply(affine: Tensor, points: Tensor) -> Tensor:
     return points @ affine[:, :, :2].transpose(1, 2) + affine[:, :, 2].unsqueeze(1)
 
 
-def inverse_3x3(m: Tensor) -> Tensor:
-    """Inverse of (N, 3, 3) by cross products of its rows; `torch.linalg.inv` does not export.
+def inverse_symmetric_3x3(m: Tensor) -> Tensor:
+    """Inverse of symmetric (N, 3, 3): cofactors over the determinant; `torch.linalg.inv` does not export.
 
-    The columns of the inverse are r1 x r2, r2 x r0 and r0 x r1 over the determinant. The cross products are written
-    with permutations of whole matrices: element by element they would be most of the nodes of an exported graph.
+    A constant matrix lays the four factors of all nine cofactors out at once: element by element they would be most
+    of the nodes of an exported graph, and their overhead most of its time.
     """
-    left, right = (torch.tensor(p, device=m.device) for p in _CYCLES)
-    ahead, behind = left @ m, right @ m
-    crosses = (ahead @ right) * (behind @ left) - (ahead @ left) * (behind @ right)
-    determinant = (m * crosses).sum(dim=(1, 2), keepdim=True) / 3.0
-    return crosses.transpose(1, 2) / determinant
+    entries = m.reshape(-1, 9)
+    first, second, third, fourth = (entries @ torch.tensor(_COFACTORS, device=m.device)).chunk(4, dim=1)
+    cofactors = first * second - third * fourth
+    determinant = (entries * cofactors) @ torch.full((9, 1), 1.0 / 3.0, device=m.device)
+    return (cofactors / determinant).reshape(-1, 3, 3)
 
 
-# Permutations (0, 1, 2) -> (1, 2, 0) and (2, 0, 1): of rows from the left; of columns, the other way, from the right.
-_CYCLES = (
-    [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]],
-    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
-)
+def _cofactor_layout() -> list[list[float]]:
+    """(9, 36): entries of a 3x3 matrix to the factors of c_ij = m_(i+1)(j+1) m_(i+2)(j+2) - m_(i+1)(j+2) m_(i+2)(j+1),
+    rows and columns counted modulo 3.
+    """
+    layout = [[0.0] * 36 for _ in range(9)]
+    for factor, (down, right) in enumerate([(1, 1), (2, 2), (1, 2), (2, 1)]):
+        for i in range(3):
+            for j in range(3):
+                layout[3 * ((i + down) % 3) + (j + right) % 3][9 * factor + 3 * i + j] = 1.0
+    return layout
 
 
-def robust_affine(
-    points: Tensor, targets: Tensor, weights: Tensor, prior: Tensor, scale_px: float, tolerances_px: tuple[float, ...]
-) -> tuple[Tensor, Tensor]:
-    """The affine (N, 2, 3) that minimises `sum w |A p - t|^2` plus a small pull to the prior, then reweighted.
+_COFACTORS = _cofactor_layout()
 
-    points (Q, 2), targets (N, Q, 2), weights (N, Q) >= 0, prior (N, 2, 3), all in centred px. Each tolerance is one
-    Geman-McClure round, wide to narrow. `scale_px`, about half the image width, brings the unknowns to one order of
-    magnitude. Returns the affine, and the last robust weights (N, Q): 1 for a match on the affine, 1/4 for one that
-    is the last tolerance away.
+
+def weighted_affine(points: Tensor, targets: Tensor, weights: Tensor, prior: Tensor, scale_px: float) -> Tensor:
+    """The affine (N, 2, 3) that minimises `sum w |A p - t|^2` plus a small pull to the prior.
+
+    points (Q, 2), targets (N, Q, 2), weights (N, Q) >= 0, prior (N, 2, 3), all in centred px. `scale_px`, about half
+    the image width, brings the unknowns to one order of magnitude.
     """
     design = torch.cat([points / scale_px, torch.ones_like(points[:, :1])], dim=1)
     unit = torch.tensor([scale_px, scale_px, 1.0], device=points.device)
-    affine, residual = _weighted_step(design, targets, weights, prior * unit)
-    inlier = torch.ones_like(weights)
-    for tolerance in tolerances_px:
-        inlier = (1.0 + residual.square().sum(dim=2) / tolerance**2).pow(-2)
-        affine, residual = _weighted_step(design, targets, weights * inlier, affine)
-    return affine / unit, inlier
-
-
-def _weighted_step(design: Tensor, targets: Tensor, weights: Tensor, affine: Tensor) -> tuple[Tensor, Tensor]:
-    """The least-squares affine (N, 2, 3) on `design` (Q, 3), pulled to `affine`; and its residuals (N, Q, 2)."""
+    start = prior * unit
     weighted = (design * weights.unsqueeze(2)).transpose(1, 2)
     normal = weighted @ design + _PRIOR_MATCHES * torch.eye(3, device=design.device)
-    change = inverse_3x3(normal) @ (weighted @ (targets - design @ affine.transpose(1, 2)))
-    affine = affine + change.transpose(1, 2)
-    return affine, targets - design @ affine.transpose(1, 2)
+    change = inverse_symmetric_3x3(normal) @ (weighted @ (targets - design @ start.transpose(1, 2)))
+    return (start + change.transpose(1, 2)) / unit

@@ -12,13 +12,18 @@ class Registration(NamedTuple):
     """A transform from the fixed (RGB) to the moving (IR) image, as a network estimates it.
 
     flow: (N, 2, H, W) float32 in pixels of the network's grid, see `vr.models.geometry`.
-    theta: (N, 2, 3) float32, normalised; None for a dense network.
+    theta: float32, normalised; (N, 2, 3) of an affine, (N, 3, 3) with last entry 1 of a homography; None for a dense
+        network.
     confidence: (N,) in [0, 1]; None where the network has none.
+    information: (N, 6, 6) float32, how strongly the pair determines an increment D (2, 3), x row before y row, on the
+        fixed side in normalised coordinates (theta_true = theta o (I + D)^-1): the normal matrix of a least-squares
+        fit, symmetric, in any unit that is the same for all pairs; None where the network has none.
     """
 
     flow: Tensor
     theta: Tensor | None = None
     confidence: Tensor | None = None
+    information: Tensor | None = None
 
 
 class RegistrationNet(nn.Module, ABC):
@@ -29,10 +34,11 @@ class RegistrationNet(nn.Module, ABC):
     """
 
     network: ClassVar[str]
-    kind: ClassVar[Literal["affine", "dense"]]
+    kind: ClassVar[Literal["affine", "homography", "dense"]]
     dynamic: ClassVar[bool] = False
     size_multiple: ClassVar[int] = 1
     has_confidence: ClassVar[bool] = False
+    has_information: ClassVar[bool] = False
 
     def __init__(self, size_hw: SizeHw, **config: Any) -> None:
         super().__init__()

@@ -35,6 +35,19 @@ def affine_flow(theta: Tensor, height: int, width: int) -> Tensor:
     return torch.stack([shift[:, 0] * (width / 2.0), shift[:, 1] * (height / 2.0)], dim=1)
 
 
+def project(matrix: Tensor, points: Tensor) -> Tensor:
+    """A homography (N, 3, 3) on homogeneous points (3, P) -> (N, 2, P)."""
+    mapped = matrix @ points
+    return mapped[:, :2] / mapped[:, 2:]
+
+
+def homography_flow(matrix: Tensor, height: int, width: int) -> Tensor:
+    """The flow (N, 2, H, W) in pixels that a homography (N, 3, 3) of normalised points means."""
+    grid = homogeneous_grid(height, width, matrix)
+    shift = (project(matrix, grid) - grid[:2]).unflatten(2, (height, width))
+    return torch.stack([shift[:, 0] * (width / 2.0), shift[:, 1] * (height / 2.0)], dim=1)
+
+
 def flow_to_grid(flow: Tensor) -> Tensor:
     """Flow (N, 2, H, W) in pixels to the sampling grid (N, H, W, 2) in normalised coordinates of `grid_sample`."""
     height, width = flow.shape[-2:]

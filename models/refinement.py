@@ -1,8 +1,9 @@
-"""The last pixels: Gauss-Newton on the oriented gradients, where matching by cells ends.
+"""The last pixels: Gauss-Newton on learned features, where matching by cells ends.
 
-Minimises the robust difference between the fixed image's features and the moving image's features under the current
-affine (Lucas-Kanade on feature images; the inverse compositional form of Baker & Matthews, IJCV 2004, section 3.2).
-Small symmetric systems in closed form, a fixed number of rounds: it exports to ONNX like any other layer.
+Minimises the robust, weighted difference between the fixed image's features and the moving image's features under the
+current affine (Lucas-Kanade on feature images; the inverse compositional form of Baker & Matthews, IJCV 2004,
+section 3.2, with features and weights learned through the solver as in Lv et al., CVPR 2019). Small symmetric systems
+in closed form, a fixed number of rounds: it exports to ONNX like any other layer.
 """
 
 from typing import NamedTuple
@@ -11,94 +12,200 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vr.models.affine_fit import inverse_3x3
-from vr.models.geometry import affine_sampling_grid, homogeneous_grid
+from vr.models.affine_fit import inverse_symmetric_3x3
 
-# A pixel whose feature vectors (length below 1) differ by this much counts a quarter of one that agrees.
-_TOLERANCE = 0.5
-# Relative damping (Levenberg-Marquardt), and an absolute one for images without any edge.
-_RELATIVE_DAMPING = 1e-3
-_ABSOLUTE_DAMPING = 1e-3
+# Length of the first step of a level, and the range of the later ones.
+_FIRST_STEP, _STEP_RANGE = 2.5, (1.0, 5.0)
+# Every so many-th row and column of the fixed features is a point of the template.
+POINT_STEP = 2
+_VALUE_AND_SLOPES = (
+    ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0)),
+    ((0.0, 0.0, 0.0), (-0.5, 0.0, 0.5), (0.0, 0.0, 0.0)),
+    ((0.0, -0.5, 0.0), (0.0, 0.0, 0.0), (0.0, 0.5, 0.0)),
+)
+
+
+class Settings(NamedTuple):
+    """Learned scalars of one level: a point whose feature vectors differ by `tolerance` counts a quarter of one that
+    agrees; `damping` pulls towards the estimate that a round starts from, relative to all points' summed slopes;
+    `steps` (rounds,) lengthen the steps in training: where the modalities differ, the moving image's slopes answer only
+    in part to the fixed one's, and plain Gauss-Newton stops short. None, in use: each pair's own, see `refine`.
+    """
+
+    tolerance: Tensor
+    damping: Tensor
+    steps: Tensor | None
+
+
+class Level(NamedTuple):
+    """One image at one level: features (N, C, h, w), and weights (N, 1, h', w') in (0, 1) of places at any size."""
+
+    features: Tensor
+    weight: Tensor
 
 
 class Refined(NamedTuple):
-    """theta (N, 2, 3); agreement (N,): mean robust weight of all fixed pixels, in [0, 1]."""
+    """theta (N, 2, 3); agreement (N,): mean robust weight of all points, in [0, 1], and share (N,): the same relative
+    to the weights without the robust part; variance (N,): weighted mean square of the residuals.
+    """
 
     theta: Tensor
     agreement: Tensor
+    share: Tensor
+    variance: Tensor
 
 
-class _Template(NamedTuple):
-    """What stays the same over the rounds: the fixed features, their slopes per cell, products of the slopes, and the
-    pixel grid as (3, H * W) normalised positions.
+class Template(NamedTuple):
+    """What stays the same over the rounds, at P points: features (N, C, P), their slopes along x and y per cell
+    (N, 2, C, P), weights (N, P), and the points as (3, P) homogeneous normalised positions. normal (N, 6, 6): the
+    weighted sum of the products of the slopes, per normalised unit: how firmly the points determine each direction of
+    a (2, 3) increment, entries row by row.
     """
 
     features: Tensor
-    slope_x: Tensor
-    slope_y: Tensor
-    products: Tensor
+    slopes: Tensor
+    weight: Tensor
     grid: Tensor
+    normal: Tensor
 
 
-def refine(moving: Tensor, fixed: Tensor, theta: Tensor, rounds: int) -> Refined:
-    """Improves `theta` (N, 2, 3) on features (N, C, h, w) of both images."""
-    template = _template(fixed)
-    agreement = torch.ones_like(theta[:, 0, 0])
-    for _ in range(rounds):
-        theta, agreement = _one_round(template, moving, theta)
-    return Refined(theta, agreement)
+def refine(
+    moving: Level, fixed: Level, theta: Tensor, settings: Settings, rounds: int, unrolled: bool = False
+) -> tuple[Template, list[Refined]]:
+    """Improves `theta` (N, 2, 3) on features of both images; returns the template and all rounds.
 
+    The normal matrix is the template's, for all rounds; each round scales it by the share of the weight that the
+    robust weights leave (Baker & Matthews call it the constant Hessian). In training each round starts from the last
+    one's theta without its gradient, unless `unrolled`: then a round also learns what it leaves to the next ones.
 
-def _template(fixed: Tensor) -> _Template:
-    padded = F.pad(fixed, (1, 1, 1, 1), mode="replicate")
-    slope_x = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2.0
-    slope_y = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2.0
-    pairs = (slope_x, slope_x), (slope_x, slope_y), (slope_y, slope_y)
-    products = torch.stack([(a * b).sum(dim=1) for a, b in pairs], dim=1).flatten(2)
-    return _Template(fixed, slope_x, slope_y, products, homogeneous_grid(fixed.shape[-2], fixed.shape[-1], fixed))
-
-
-def _one_round(template: _Template, moving: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-    height, width = moving.shape[-2:]
-    grid = affine_sampling_grid(theta, template.grid, height, width)
-    warped = F.grid_sample(moving, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    residual = warped - template.features
-    inside = (grid.abs() < 1.0).all(dim=3).float().flatten(1)
-    weight = inside * (1.0 + residual.square().sum(dim=1).flatten(1) / _TOLERANCE**2).pow(-2)
-    slopes = torch.stack([(s * residual).sum(dim=1) for s in (template.slope_x, template.slope_y)], dim=1).flatten(2)
-    change = _solve(template, weight, slopes)
-    change = torch.cat([change[:, :1] * (2.0 / width), change[:, 1:] * (2.0 / height)], dim=1)
-    return _after(theta, change), weight.mean(dim=1)
-
-
-def _solve(template: _Template, weight: Tensor, slopes: Tensor) -> Tensor:
-    """The (N, 2, 3) change of the fixed side's position in cells, by normalised position: a 6x6 system.
-
-    Its blocks are symmetric 3x3 matrices, so it is solved through the Schur complement of one of them.
+    Step lengths, where the settings give none, follow the pair: if the last step, `s` times the change that
+    Gauss-Newton proposed, has left the change `b` where it was `a`, the next is `s a.a / a.(a - b)` (Barzilai &
+    Borwein, IMA J. Numer. Anal. 1988): 1 for two images of one sensor, 2 to 5 across modalities.
     """
-    x = template.grid.transpose(0, 1)
-    design_products = (x.unsqueeze(2) * x.unsqueeze(1)).flatten(1)
-    blocks = ((template.products * weight.unsqueeze(1)) @ design_products).unflatten(2, (3, 3))
-    right = (slopes * weight.unsqueeze(1)) @ x
-    a, b, c = _damped(blocks[:, 0]), blocks[:, 1], _damped(blocks[:, 2])
-    a_inverse = inverse_3x3(a)
+    template = make_template(fixed)
+    inverse = damped_inverse(template.normal, settings.damping)
+    results: list[Refined] = []
+    step = torch.full_like(theta[:, :1, :1], _FIRST_STEP)
+    change: Tensor | None = None
+    for number in range(rounds):
+        proposed, result = _propose(template, inverse, moving, theta, settings.tolerance)
+        if settings.steps is not None:
+            step = settings.steps[number]
+        elif change is not None:
+            step = _next_step(step, change, proposed)
+        change = proposed
+        # The estimate after the inverse of (identity + change), to first order; the next round sees what that leaves.
+        results.append(result._replace(theta=theta - theta[:, :, :2] @ (step * change)))
+        theta = results[-1].theta if unrolled else results[-1].theta.detach()
+    return template, results
+
+
+def make_template(fixed: Level) -> Template:
+    """The fixed image's part. Slopes are central differences; the outermost cells have none and are left out."""
+    features = fixed.features
+    channels, height, width = features.shape[1:]
+    kernels = torch.tensor(_VALUE_AND_SLOPES, device=features.device).unsqueeze(1).repeat(channels, 1, 1, 1)
+    values = F.conv2d(features, kernels, stride=POINT_STEP, groups=channels).flatten(2).unflatten(1, (channels, 3))
+    inner, slope_x, slope_y = values.unbind(dim=2)
+    slopes = torch.stack([slope_x, slope_y], dim=1)
+    grid = _points(height, width, features)
+    places = grid[:2].transpose(0, 1).unsqueeze(0).expand(features.shape[0], -1, 2)
+    weight = sample(fixed.weight, places).squeeze(1)
+    return Template(inner, slopes, weight, grid, _normal(slopes, weight, grid, (height, width)))
+
+
+def _points(height: int, width: int, like: Tensor) -> Tensor:
+    """(3, P) homogeneous normalised positions of the template's points, row by row."""
+    x = (torch.arange(1, width - 1, POINT_STEP, device=like.device, dtype=torch.float32) * 2.0 + 1.0) / width - 1.0
+    y = (torch.arange(1, height - 1, POINT_STEP, device=like.device, dtype=torch.float32) * 2.0 + 1.0) / height - 1.0
+    rows, columns = y.shape[0], x.shape[0]
+    xx = x.reshape(1, columns).expand(rows, columns)
+    yy = y.reshape(rows, 1).expand(rows, columns)
+    return torch.stack([xx, yy, torch.ones_like(xx)]).reshape(3, rows * columns)
+
+
+def sample(image: Tensor, places: Tensor) -> Tensor:
+    """(N, C, h, w) at normalised places (N, P, 2) -> (N, C, P)."""
+    grid = places.unsqueeze(1)
+    return F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False).squeeze(2)
+
+
+def _normal(slopes: Tensor, weight: Tensor, grid: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """See `Template.normal`."""
+    x = grid.transpose(0, 1)
+    design = (x.unsqueeze(2) * x.unsqueeze(1)).flatten(1)
+    along_x, along_y = slopes[:, 0], slopes[:, 1]
+    pairs = (along_x, along_x), (along_x, along_y), (along_y, along_y)
+    products = torch.stack([(a * b).sum(dim=1) for a, b in pairs], dim=1) * weight.unsqueeze(1)
+    xx, xy, yy = (products @ design).unflatten(2, (3, 3)).unbind(dim=1)
+    blocks = torch.cat([torch.cat([xx, xy], dim=2), torch.cat([xy, yy], dim=2)], dim=1)
+    scale = cells_per_unit(size_hw, weight)
+    return blocks * scale.reshape(6, 1) * scale
+
+
+def cells_per_unit(size_hw: tuple[int, int], like: Tensor) -> Tensor:
+    """(6,): half widths and half heights, three times each."""
+    height, width = size_hw
+    return torch.tensor([width / 2.0, height / 2.0], device=like.device).reshape(2, 1).expand(2, 3).reshape(6)
+
+
+def damped_inverse(normal: Tensor, damping: Tensor) -> Tensor:
+    """Inverse of the damped normal matrix (N, 6, 6), through the Schur complement of its first block.
+
+    The damping also keeps images without any edge solvable.
+    """
+    a, b, c = normal[:, :3, :3], normal[:, :3, 3:], normal[:, 3:, 3:]
+    eye = torch.eye(3, device=normal.device)
+    amount = damping * (a + c)[:, 2:, 2:] + 1.0
+    a, c = a + amount * eye, c + amount * eye
+    a_inverse = inverse_symmetric_3x3(a)
     b_a = b @ a_inverse
-    schur_inverse = inverse_3x3(c - b_a @ b)
-    second = schur_inverse @ (right[:, 1].unsqueeze(2) - b_a @ right[:, 0].unsqueeze(2))
-    first = a_inverse @ (right[:, 0].unsqueeze(2) - b @ second)
-    return torch.cat([first, second], dim=2).transpose(1, 2)
+    schur = inverse_symmetric_3x3(c - b_a @ b)
+    across = schur @ b_a
+    upper = torch.cat([a_inverse + b_a.transpose(1, 2) @ across, -across.transpose(1, 2)], dim=2)
+    return torch.cat([upper, torch.cat([-across, schur], dim=2)], dim=1)
 
 
-def _after(theta: Tensor, change: Tensor) -> Tensor:
-    """`theta` after the inverse of (identity + `change`), in closed form: a 2x2 L has the adjugate tr(L) I - L."""
-    eye = torch.eye(2, device=theta.device)
-    step = eye + change[:, :, :2]
-    adjugate = (step * eye).sum(dim=(1, 2), keepdim=True) * eye - step
-    determinant = (step * adjugate.transpose(1, 2)).sum(dim=(1, 2), keepdim=True) / 2.0
-    linear = theta[:, :, :2] @ (adjugate / determinant)
-    return torch.cat([linear, theta[:, :, 2:] - linear @ change[:, :, 2:]], dim=2)
+class Pull(NamedTuple):
+    """What one look at the moving image says, at P points: force (N, 2, P), along x and y per cell, the weighted slopes
+    times the residual; base and weight (N, P) without and with the robust part; squared (N, P) residuals.
+    """
+
+    force: Tensor
+    base: Tensor
+    weight: Tensor
+    squared: Tensor
 
 
-def _damped(block: Tensor) -> Tensor:
-    eye = torch.eye(3, device=block.device)
-    return block + eye * (_RELATIVE_DAMPING * block + _ABSOLUTE_DAMPING)
+def pull(template: Template, moving: Level, places: Tensor, tolerance: Tensor) -> Pull:
+    """Compares the template with the moving image at normalised places (N, P, 2)."""
+    residual = sample(moving.features, places) - template.features
+    base = template.weight * sample(moving.weight, places).squeeze(1)
+    squared = (residual * residual).sum(dim=1)
+    relative = 1.0 + squared / (tolerance * tolerance)
+    weight = base / (relative * relative)
+    force = (template.slopes * residual.unsqueeze(1)).sum(dim=2) * weight.unsqueeze(1)
+    return Pull(force, base, weight, squared)
+
+
+def _next_step(step: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """(N, 1, 1) from the last step and the last two proposed changes, see `refine`."""
+    left = (before * (before - after)).sum(dim=(1, 2), keepdim=True)
+    ratio = (before * before).sum(dim=(1, 2), keepdim=True) / left.clamp(min=1e-12)
+    return (step * ratio).clamp(*_STEP_RANGE)
+
+
+def _propose(
+    template: Template, inverse: Tensor, moving: Level, theta: Tensor, tolerance: Tensor
+) -> tuple[Tensor, Refined]:
+    """The change (N, 2, 3) that Gauss-Newton proposes, and the state of things before it."""
+    places = (theta @ template.grid).transpose(1, 2)
+    found = pull(template, moving, places, tolerance)
+    scale = cells_per_unit((moving.features.shape[-2], moving.features.shape[-1]), theta)
+    right = (found.force @ template.grid.transpose(0, 1)).flatten(1) * scale
+    total = found.weight.sum(dim=1)
+    left = template.weight.sum(dim=1) / (total + 1e-3)
+    change = (inverse @ (right * left.unsqueeze(1)).unsqueeze(2)).reshape(-1, 2, 3)
+    share = total / (found.base.sum(dim=1) + 1e-6)
+    variance = (found.weight * found.squared).sum(dim=1) / (total + 1e-6) + 1e-4
+    return change, Refined(theta, found.weight.mean(dim=1), share, variance)

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from vr.runtime.alignment import Alignment, State
 from vr.runtime.contract import ModelInfo
+from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError, ModelError
-from vr.runtime.geometry import IDENTITY_THETA, Float64Array, theta_to_matrix
+from vr.runtime.evidence import Transform
+from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, theta_to_matrix, to_3x3
 from vr.runtime.preprocess import MODES, Frame, check_frame, network_input
-from vr.runtime.session import Session, default_model_path
-from vr.runtime.temporal import AffineFilter, DenseFilter, TemporalFilter, Transform, corner_distance
+from vr.runtime.rigs import DEFAULT_RIG, rig_prior
+from vr.runtime.session import Session
+from vr.runtime.temporal import DenseFilter, TemporalFilter, ThetaFilter, corner_distance
 
 REFUSE_BELOW = 0.5
 """Estimates of lower confidence are refused."""
@@ -22,18 +25,19 @@ MIN_CONTENT_STD = 1.0 / 255.0
 """A network input with a smaller standard deviation (one grey level) shows nothing to align."""
 MAX_CORNER_FRAMES = 1.0
 """A transform that moves a corner further than this many frame sides is not plausible."""
-DETERMINANT_RANGE = (0.2, 5.0)
-"""Plausible area scale of theta's linear part; the network looks at whole frames, so 1 means the same field
-of view.
-"""
+AREA_SCALE_RANGE = (0.2, 5.0)
+"""Plausible local area scale of theta; the network looks at whole frames, so 1 means the same field of view."""
 
 
 @dataclass(frozen=True)
 class _Estimate:
-    """One network answer; `transform` is theta (2, 3) or flow (2, H, W), None if it cannot be trusted."""
+    """One network answer; `transform` is theta (2, 3) or (3, 3), or flow (2, H, W), None if it cannot be trusted;
+    `information` (6, 6), None where the model gives none.
+    """
 
     transform: Transform | None
     confidence: float | None
+    information: Transform | None
     timings_ms: dict[str, float]
 
 
@@ -45,11 +49,11 @@ class Aligner:
     instead (person non-zero, rest 0). One instance serves one video from one thread.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, rig: str = DEFAULT_RIG) -> None:
         """Most callers want `Aligner.load`. Raises ModelError if the session's graph is not an estimate
-        graph.
+        graph, InputError for an unknown rig.
         """
-        info = session.info
+        prior, info = rig_prior(rig), session.info
         if info.graph != "estimate":
             raise ModelError(
                 f"{session.path} is an {info.graph} graph; Aligner needs an estimate graph: vr-export --graph estimate"
@@ -57,20 +61,28 @@ class Aligner:
         if info.mode not in MODES:
             raise ModelError(f"{session.path} wants {info.mode} input; this version knows {', '.join(MODES)}")
         self._session = session
-        transform = "theta" if info.kind == "affine" else "flow"
-        self._outputs = (transform, "confidence") if info.has_confidence else (transform,)
-        self._filter: TemporalFilter = AffineFilter() if info.kind == "affine" else DenseFilter()
+        self._outputs = info.transform_names
+        self._filter: TemporalFilter = DenseFilter() if info.kind == "dense" else ThetaFilter(prior)
         self._warm_up()
 
     @classmethod
-    def load(cls, path: Path | str | None = None, provider: str = "auto", threads: int | None = None) -> Self:
-        """Loads a model of `vr-export` (None: the one inside the package) and runs it once.
+    def load(
+        cls,
+        path: Path | str | None = None,
+        provider: str = "auto",
+        threads: int | None = None,
+        rig: str = DEFAULT_RIG,
+    ) -> Self:
+        """Loads a model of `vr-export`, or one of the package by name (`vr.runtime.embedded`; None: the default), and
+        runs it once.
 
         provider: auto, cpu, cuda, tensorrt or openvino, see `vr.runtime.session.Session`. threads: CPU
-        threads, None leaves the choice to onnxruntime. Raises ModelError, InputError, or VrError if
-        onnxruntime is not installed.
+        threads, None leaves the choice to onnxruntime. rig: fixed, moving or free, how the cameras move against
+        each other, see `vr.runtime.rigs`; no effect on `estimate` and on dense models. Raises ModelError, InputError,
+        or VrError if onnxruntime is not installed.
         """
-        return cls(Session(default_model_path() if path is None else path, provider, threads))
+        rig_prior(rig)
+        return cls(Session(model_path(path), provider, threads, transform_only=True), rig)
 
     @property
     def info(self) -> ModelInfo:
@@ -102,7 +114,7 @@ class Aligner:
         one = self._estimate(ir, rgb)
         start = time.perf_counter()
         weight = 1.0 if one.confidence is None else one.confidence
-        fused = self._filter.update(one.transform, weight, time_s)
+        fused = self._filter.update(one.transform, weight, one.information, time_s)
         one.timings_ms["filter"] = _ms_since(start)
         return self._alignment(fused.state, fused.transform, one, ir, rgb)
 
@@ -119,19 +131,21 @@ class Aligner:
         has_content = min(float(moving.std()), float(fixed.std())) >= MIN_CONTENT_STD
         timings_ms = {"preprocess": _ms_since(start)}
         if not has_content:
-            return _Estimate(None, 0.0 if self.info.has_confidence else None, timings_ms)
+            return _Estimate(None, 0.0 if self.info.has_confidence else None, None, timings_ms)
         start = time.perf_counter()
         outputs = self._session.run({"moving": moving, "fixed": fixed}, self._outputs)
         timings_ms["estimate"] = _ms_since(start)
         transform: Transform = outputs[self._outputs[0]][0]
         confidence = float(outputs["confidence"][0]) if self.info.has_confidence else None
-        return _Estimate(transform if is_trusted(transform, confidence) else None, confidence, timings_ms)
+        information: Transform | None = outputs["information"][0] if self.info.has_information else None
+        trusted = transform if is_trusted(transform, confidence) else None
+        return _Estimate(trusted, confidence, information, timings_ms)
 
     def _alignment(self, state: State, transform: Transform | None, one: _Estimate, ir: Frame, rgb: Frame) -> Alignment:
         rgb_hw = (rgb.shape[0], rgb.shape[1])
         matrix: Float64Array | None = None
         flow: NDArray[np.float32] | None = None
-        if transform is not None and self.info.kind == "affine":
+        if transform is not None and self.info.kind != "dense":
             matrix = theta_to_matrix(transform, rgb_hw, (ir.shape[0], ir.shape[1]))
         elif transform is not None:
             flow = np.asarray(transform, dtype=np.float32)
@@ -150,9 +164,16 @@ def is_trusted(transform: Transform, confidence: float | None) -> bool:
 
 
 def _is_plausible_theta(theta: Transform) -> bool:
-    determinant = float(theta[0, 0] * theta[1, 1] - theta[0, 1] * theta[1, 0])
-    in_range = DETERMINANT_RANGE[0] <= determinant <= DETERMINANT_RANGE[1]
-    return in_range and corner_distance(theta, IDENTITY_THETA) <= MAX_CORNER_FRAMES
+    """A homography changes areas at a point by det(H) / w^3, where w is the point's third coordinate after the map: its
+    extremes are at corners, and without a point at infinity in the frame all w are positive.
+    """
+    matrix = to_3x3(theta)
+    w = CORNERS @ matrix[2, :2] + matrix[2, 2]
+    if w.min() <= 0.0:
+        return False
+    area_scales = np.linalg.det(matrix) / w**3
+    in_range = AREA_SCALE_RANGE[0] <= area_scales.min() and area_scales.max() <= AREA_SCALE_RANGE[1]
+    return bool(in_range) and corner_distance(theta, IDENTITY_THETA) <= MAX_CORNER_FRAMES
 
 
 def _is_plausible_flow(flow: Transform) -> bool:

@@ -21,9 +21,10 @@ class Alignment:
 
     state: `estimated` (from this pair), `held` (last good transform kept), `refused` (no trustworthy transform).
     confidence: in [0, 1]; None where the model has none.
-    matrix_rgb_to_ir: (2, 3) float64, see `vr.runtime.geometry`; None if refused or dense.
+    matrix_rgb_to_ir: float64 in native pixels, see `vr.runtime.geometry`: (2, 3) of an affine model, (3, 3) with last
+        entry 1 of a homography model; None if refused or dense.
     flow: (2, Hn, Wn) float32, x then y, pixels of the network's grid, `moved(x, y) = moving(x + flow_x, y + flow_y)`;
-        None if refused or affine.
+        None unless the model is dense, and if refused.
     timings_ms: wall time by stage.
     """
 
@@ -39,7 +40,7 @@ class Alignment:
     def moved(self) -> NDArray[np.uint8] | None:
         """The IR frame on the RGB grid, (H, W, 3) uint8 BGR, 0 where the IR camera sees nothing; None if refused."""
         if self.matrix_rgb_to_ir is not None:
-            return warp.warp_affine(to_bgr(self.ir), self.matrix_rgb_to_ir, self.rgb_hw)
+            return warp.warp_matrix(to_bgr(self.ir), self.matrix_rgb_to_ir, self.rgb_hw)
         if self.flow is not None:
             return warp.warp_map(to_bgr(self.ir), self.source_map_xy())
         return None
@@ -51,7 +52,7 @@ class Alignment:
     @cached_property
     def _source_map_xy(self) -> NDArray[np.float32]:
         if self.matrix_rgb_to_ir is not None:
-            return warp.affine_source_map(self.matrix_rgb_to_ir, self.rgb_hw)
+            return warp.matrix_source_map(self.matrix_rgb_to_ir, self.rgb_hw)
         if self.flow is not None:
             return warp.flow_source_map(self.flow, self.rgb_hw, (self.ir.shape[0], self.ir.shape[1]))
         return np.full((*self.rgb_hw, 2), np.nan, dtype=np.float32)

@@ -59,7 +59,7 @@ def ir_has_data(alignment: Alignment) -> NDArray[np.bool_]:
     h, w = alignment.ir.shape[:2]
     white = np.full((h, w), 255, np.uint8)
     if alignment.matrix_rgb_to_ir is not None:
-        return warp.warp_affine(white, alignment.matrix_rgb_to_ir, alignment.rgb_hw) == 255
+        return warp.warp_matrix(white, alignment.matrix_rgb_to_ir, alignment.rgb_hw) == 255
     if alignment.flow is not None:
         return warp.warp_map(white, alignment.source_map_xy()) == 255
     return np.zeros(alignment.rgb_hw, np.bool_)

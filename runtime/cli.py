@@ -28,9 +28,14 @@ def _print_version(wanted: bool) -> None:
 def live(
     ir: Annotated[str, typer.Option(help=f"Infrared frames: {_SOURCE_HELP}.")],
     rgb: Annotated[str, typer.Option(help="Colour frames: as --ir.")],
-    model: Annotated[Path | None, typer.Option(help="ONNX file of vr-export; default: the built-in model.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="ONNX file of vr-export, or a built-in model: default or small.")
+    ] = None,
     provider: Annotated[str, typer.Option(help="auto, cpu, cuda, tensorrt or openvino.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads of the network; default: all cores.")] = None,
+    rig: Annotated[
+        str, typer.Option(help="How the cameras move against each other: fixed (bolted), moving (zoom, shake) or free.")
+    ] = "fixed",
     alpha: Annotated[float, typer.Option(help="Share of the IR picture, 0 to 1.")] = 0.35,
     view: Annotated[str, typer.Option(help="overlay, or side-by-side (without alignment | aligned).")] = "overlay",
     frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
@@ -65,6 +70,7 @@ def live(
         model=model,
         provider=provider,
         threads=threads,
+        rig=rig,
         alpha=alpha,
         view=cast("View", view),
         frames=frames,

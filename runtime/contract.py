@@ -13,10 +13,10 @@ SCHEMA_VERSION = 1
 OPSET = 18
 
 GraphName = Literal["estimate", "overlay"]
-TransformKind = Literal["affine", "dense"]
+TransformKind = Literal["affine", "homography", "dense"]
 Precision = Literal["fp32", "fp16"]
 GRAPHS: tuple[GraphName, ...] = ("estimate", "overlay")
-KINDS: tuple[TransformKind, ...] = ("affine", "dense")
+KINDS: tuple[TransformKind, ...] = ("affine", "homography", "dense")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
 Choice = TypeVar("Choice", bound=str)
 
@@ -24,12 +24,16 @@ ESTIMATE_INPUTS = ("moving", "fixed")
 OVERLAY_INPUTS = ("ir", "rgb", "alpha")
 
 
-def output_names(graph: GraphName, kind: TransformKind, has_confidence: bool) -> tuple[str, ...]:
-    """Output tensor names in graph order."""
+def output_names(
+    graph: GraphName, kind: TransformKind, has_confidence: bool, has_information: bool = False
+) -> tuple[str, ...]:
+    """Output tensor names in graph order. `information` is of estimate graphs only."""
     names = ("moved", "flow") if graph == "estimate" else ("overlay", "moved", "flow")
-    if kind == "affine":
+    if kind != "dense":
         names += ("theta",)
-    return (*names, "confidence") if has_confidence else names
+    if has_confidence:
+        names += ("confidence",)
+    return (*names, "information") if has_information else names
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class ModelInfo:
     """What a model file says about itself.
 
     `size_hw` is the network's input size, also for a dynamic model (then the size to use by default, and
-    `size_multiple` says of what height and width must be multiples).
+    `size_multiple` says of what height and width must be multiples). Files from before there was `has_information`
+    do not have it.
     """
 
     graph: GraphName
@@ -49,8 +54,20 @@ class ModelInfo:
     size_multiple: int = 1
     precision: Precision = "fp32"
     has_confidence: bool = False
+    has_information: bool = False
     training_run: str = ""
     package_version: str = ""
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Output tensor names in graph order."""
+        return output_names(self.graph, self.kind, self.has_confidence, self.has_information)
+
+    @property
+    def transform_names(self) -> tuple[str, ...]:
+        """The outputs that say where things lie and how surely, the transform first: no pictures."""
+        transform = "flow" if self.kind == "dense" else "theta"
+        return (transform, *(name for name in self.output_names if name in ("confidence", "information")))
 
     def to_metadata(self) -> dict[str, str]:
         """The `vr.*` strings that travel in the file."""
@@ -65,6 +82,7 @@ class ModelInfo:
             "vr.size_multiple": str(self.size_multiple),
             "vr.precision": self.precision,
             "vr.has_confidence": str(int(self.has_confidence)),
+            "vr.has_information": str(int(self.has_information)),
             "vr.training_run": self.training_run,
             "vr.package_version": self.package_version,
         }
@@ -94,6 +112,7 @@ class ModelInfo:
             size_multiple=int(metadata["vr.size_multiple"]),
             precision=_one_of(metadata["vr.precision"], PRECISIONS),
             has_confidence=metadata["vr.has_confidence"] == "1",
+            has_information=metadata.get("vr.has_information") == "1",
             training_run=metadata["vr.training_run"],
             package_version=metadata["vr.package_version"],
         )

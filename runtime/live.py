@@ -27,6 +27,7 @@ from vr.runtime.errors import InputError
 from vr.runtime.pairing import DEFAULT_SLOP_MS, Pair, Pairing, pair_sources
 from vr.runtime.preprocess import Frame, to_bgr
 from vr.runtime.report import LiveReport, LiveStats
+from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.sinks import (
     FlowSink,
     Output,
@@ -53,6 +54,7 @@ class LiveOptions:
     model: Path | None = None
     provider: str = "auto"
     threads: int | None = None
+    rig: str = DEFAULT_RIG
     alpha: float = DEFAULT_ALPHA
     view: View = "overlay"
     frames: int | None = None
@@ -66,6 +68,7 @@ class LiveOptions:
 
     def check(self) -> None:
         """Raises InputError for values out of range and outputs that would overwrite each other."""
+        rig_prior(self.rig)
         if not 0.0 <= self.alpha <= 1.0:
             raise InputError(f"--alpha is {self.alpha:g}; expected 0 (RGB alone) to 1 (IR alone)")
         if self.view not in VIEWS:
@@ -100,7 +103,7 @@ def run_live(
     options.check()
     with stop_on_signals() as stop:
         sinks = _open_sinks(options, stop, say)
-        aligner = Aligner.load(options.model, options.provider, options.threads)
+        aligner = Aligner.load(options.model, options.provider, options.threads, options.rig)
         say(_describe(aligner, options.model))
         with open_pair(options.ir, options.rgb, options.sources) as sources:
             pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms)

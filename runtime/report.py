@@ -12,7 +12,7 @@ from vr.runtime.geometry import (
     IDENTITY_THETA,
     Float64Array,
     SizeHw,
-    apply_affine,
+    apply_matrix,
     grid_error_px,
     grid_points,
     theta_to_matrix,
@@ -132,7 +132,7 @@ def alignment_error_px(alignment: Alignment, truth: Float64Array) -> float | Non
         return grid_error_px(alignment.matrix_rgb_to_ir, truth, alignment.rgb_hw)
     points = np.rint(grid_points(alignment.rgb_hw)).astype(np.intp)
     found = alignment.source_map_xy()[points[:, 1], points[:, 0]]
-    return float(np.linalg.norm(found - apply_affine(truth, points), axis=1).mean())
+    return float(np.linalg.norm(found - apply_matrix(truth, points), axis=1).mean())
 
 
 def _ir_hw(alignment: Alignment) -> SizeHw:

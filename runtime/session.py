@@ -9,14 +9,16 @@ import importlib
 import io
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vr.runtime.contract import ESTIMATE_INPUTS, OVERLAY_INPUTS, ModelInfo, output_names
+from vr.runtime.contract import ESTIMATE_INPUTS, OVERLAY_INPUTS, ModelInfo
 from vr.runtime.errors import InputError, ModelError, VrError
+from vr.runtime.onnx_pruning import keep_outputs
 
 ORT_PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -41,7 +43,7 @@ class _Tensor(Protocol):
 
 
 class _OrtSession(Protocol):
-    def run(self, names: list[str], feed: dict[str, Any], options: Any) -> list[Any]: ...
+    def run(self, names: list[str], feed: dict[str, Any]) -> list[Any]: ...
     def get_providers(self) -> list[str]: ...
     def get_inputs(self) -> list[_Tensor]: ...
     def get_outputs(self) -> list[_Tensor]: ...
@@ -54,14 +56,24 @@ def default_model_path() -> Path:
 
 
 class Session:
-    """A loaded model: `info` is what the file says of itself, `provider` what it really runs on."""
+    """A loaded model: `info` is what the file says of itself, `provider` what it really runs on, `output_names` what
+    it computes.
+    """
 
-    def __init__(self, path: Path | str, provider: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        provider: str = "auto",
+        threads: int | None = None,
+        transform_only: bool = False,
+    ) -> None:
         """Loads `path`.
 
         provider: one of PROVIDER_CHOICES. `auto` takes CUDA if a session with it can be created, else the
             CPU. Any other is a demand: not installed, or replaced by onnxruntime on its own, is an error.
             threads: CPU threads of one operator, at least 1; None leaves the choice to onnxruntime.
+            transform_only: leaves out of the graph what only `moved`, and beside `theta` only `flow`, need; asking for
+            fewer outputs at a run saves nothing.
 
         Raises InputError for a wrong option, ModelError for a file or provider that cannot be used, VrError
         if onnxruntime is not installed.
@@ -73,21 +85,39 @@ class Session:
             raise InputError(f"threads is {threads}; expected 1 or more")
         check_model_file(self.path)
         ort = import_onnxruntime()
-        self._session = _open_session(ort, self.path, provider, threads)
+        self._session = _open_session(ort, _Model(self.path, transform_only), provider, threads)
         self.provider = _short_name(self._session.get_providers()[0])
         metadata = cast(dict[str, str], self._session.get_modelmeta().custom_metadata_map)
         self.info = ModelInfo.from_metadata(metadata, str(self.path))
-        self.output_names = output_names(self.info.graph, self.info.kind, self.info.has_confidence)
-        _check_tensors(self._session, self.info, self.path)
-        self._fetch_only = ort.RunOptions()
-        self._fetch_only.only_execute_path_to_fetches = True
+        self.output_names = self.info.transform_names if transform_only else self.info.output_names
+        _check_tensors(self._session, self.info, self.output_names, self.path)
 
     def run(
         self, feed: Mapping[str, NDArray[Any]], outputs: Sequence[str]
     ) -> dict[str, NDArray[np.float32] | NDArray[np.uint8]]:
-        """Runs the part of the graph that `outputs` need; returns them by name."""
-        values = self._session.run(list(outputs), dict(feed), self._fetch_only)
+        """Runs the graph; returns `outputs` by name."""
+        values = self._session.run(list(outputs), dict(feed))
         return dict(zip(outputs, values, strict=True))
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What is to be opened."""
+
+    path: Path
+    transform_only: bool
+
+    def content(self) -> str | bytes:
+        """The file for onnxruntime: its name, or its pruned bytes. A damaged file is left for onnxruntime to judge."""
+        if self.transform_only:
+            with contextlib.suppress(ValueError):
+                return keep_outputs(self.path.read_bytes(), _transforms)
+        return os.fspath(self.path)
+
+
+def _transforms(outputs: set[str]) -> set[str]:
+    """Of a graph's outputs those that `ModelInfo.transform_names` would give."""
+    return outputs - {"moved", "overlay", *(["flow"] if "theta" in outputs else [])}
 
 
 def check_model_file(path: Path) -> None:
@@ -110,40 +140,40 @@ def import_onnxruntime() -> Any:
         ) from error
 
 
-def _open_session(ort: Any, path: Path, provider: str, threads: int | None) -> _OrtSession:
+def _open_session(ort: Any, model: _Model, provider: str, threads: int | None) -> _OrtSession:
     available = cast(list[str], ort.get_available_providers())
     if provider != "auto":
-        return _open_with(ort, path, provider, available, threads)
+        return _open_with(ort, model, provider, available, threads)
     if ORT_PROVIDERS["cuda"] in available:
         with contextlib.suppress(ModelError):
-            return _open_with(ort, path, "cuda", available, threads)
-    return _open_with(ort, path, "cpu", available, threads)
+            return _open_with(ort, model, "cuda", available, threads)
+    return _open_with(ort, model, "cpu", available, threads)
 
 
-def _open_with(ort: Any, path: Path, provider: str, available: list[str], threads: int | None) -> _OrtSession:
+def _open_with(ort: Any, model: _Model, provider: str, available: list[str], threads: int | None) -> _OrtSession:
     """A session whose first provider really is `provider`; ModelError otherwise."""
     wanted = ORT_PROVIDERS[provider]
     if wanted not in available:
         raise ModelError(_provider_message(provider, "is not in the installed onnxruntime", available))
     if provider in ("cuda", "tensorrt"):
         _preload_cuda_libraries(ort)
-    session = _create(ort, path, _with_fallbacks(provider), threads)
+    session = _create(ort, model, _with_fallbacks(provider), threads)
     if session.get_providers()[0] != wanted:
         raise ModelError(_provider_message(provider, "could not be started (driver or libraries missing)", available))
     return session
 
 
-def _create(ort: Any, path: Path, providers: list[str], threads: int | None) -> _OrtSession:
+def _create(ort: Any, model: _Model, providers: list[str], threads: int | None) -> _OrtSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     options.log_severity_level = _LOG_FATAL_ONLY
     try:
-        return cast(_OrtSession, ort.InferenceSession(os.fspath(path), options, providers=providers))
+        return cast(_OrtSession, ort.InferenceSession(model.content(), options, providers=providers))
     except Exception as error:  # the exceptions of onnxruntime have no common base class
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"{path} cannot be loaded as an ONNX model; expected a file of vr-export ({reason})"
+            f"{model.path} cannot be loaded as an ONNX model; expected a file of vr-export ({reason})"
         ) from error
 
 
@@ -170,13 +200,13 @@ def _short_name(ort_name: str) -> str:
     return next((short for short, name in ORT_PROVIDERS.items() if name == ort_name), ort_name)
 
 
-def _check_tensors(session: _OrtSession, info: ModelInfo, path: Path) -> None:
+def _check_tensors(session: _OrtSession, info: ModelInfo, outputs: Sequence[str], path: Path) -> None:
     """Raises ModelError if the graph's inputs and outputs are not what its metadata promise."""
     inputs = {tensor.name: tensor.shape for tensor in session.get_inputs()}
     expected = ESTIMATE_INPUTS if info.graph == "estimate" else OVERLAY_INPUTS
     if set(inputs) != set(expected):
         raise ModelError(f"{path} has inputs {sorted(inputs)}; expected {sorted(expected)}; export it again")
-    missing = set(output_names(info.graph, info.kind, info.has_confidence)) - {t.name for t in session.get_outputs()}
+    missing = set(outputs) - {tensor.name for tensor in session.get_outputs()}
     if missing:
         raise ModelError(f"{path} lacks the outputs {sorted(missing)}; export it again")
     if info.graph == "estimate" and not info.dynamic:

@@ -4,14 +4,17 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vr.runtime.geometry import SizeHw
+from vr.runtime.geometry import SizeHw, apply_matrix
 
 
-def warp_affine(ir: NDArray[np.uint8], matrix_rgb_to_ir: ArrayLike, rgb_hw: SizeHw) -> NDArray[np.uint8]:
-    """(h, w[, C]) uint8 IR onto the RGB grid, bilinear, 0 outside the IR frame."""
+def warp_matrix(ir: NDArray[np.uint8], matrix_rgb_to_ir: ArrayLike, rgb_hw: SizeHw) -> NDArray[np.uint8]:
+    """(h, w[, C]) uint8 IR onto the RGB grid by an affine (2, 3) or a homography (3, 3), bilinear, 0 outside the IR
+    frame.
+    """
     h, w = rgb_hw
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(ir, np.asarray(matrix_rgb_to_ir, np.float64), (w, h), flags=flags)  # type: ignore[return-value]
+    m = np.asarray(matrix_rgb_to_ir, np.float64)
+    warp = cv2.warpAffine if m.shape == (2, 3) else cv2.warpPerspective
+    return warp(ir, m, (w, h), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)  # type: ignore[return-value]
 
 
 def warp_map(ir: NDArray[np.uint8], source_map_xy: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -24,6 +27,14 @@ def affine_source_map(matrix_rgb_to_ir: ArrayLike, rgb_hw: SizeHw) -> NDArray[np
     m = np.asarray(matrix_rgb_to_ir, dtype=np.float64)
     ys, xs = np.mgrid[: rgb_hw[0], : rgb_hw[1]]
     return np.stack([m[i, 0] * xs + m[i, 1] * ys + m[i, 2] for i in range(2)], axis=-1).astype(np.float32)
+
+
+def matrix_source_map(matrix_rgb_to_ir: ArrayLike, rgb_hw: SizeHw) -> NDArray[np.float32]:
+    """`affine_source_map`, also of a homography (3, 3)."""
+    if np.shape(matrix_rgb_to_ir) == (2, 3):
+        return affine_source_map(matrix_rgb_to_ir, rgb_hw)
+    ys, xs = np.mgrid[: rgb_hw[0], : rgb_hw[1]]
+    return apply_matrix(matrix_rgb_to_ir, np.stack([xs, ys], axis=-1)).astype(np.float32)
 
 
 def flow_source_map(flow: NDArray[np.float32], rgb_hw: SizeHw, ir_hw: SizeHw) -> NDArray[np.float32]:

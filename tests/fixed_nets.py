@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from vr.models.base import Registration, RegistrationNet, SizeHw
-from vr.models.geometry import affine_flow
+from vr.models.geometry import affine_flow, homography_flow
 
 THETA = ((1.04, 0.03, 0.06), (-0.02, 0.97, -0.05))
+TILT = (0.07, -0.05, 1.0)
 
 
 class FixedAffine(RegistrationNet):
@@ -32,6 +33,39 @@ class FixedAffine(RegistrationNet):
         theta = torch.cat([self.theta[:, :2].expand(moving.shape[0], 2, 2), self.theta[:, 2:] + self.gain * shift], 2)
         flow = affine_flow(theta, moving.shape[2], moving.shape[3])
         return Registration(flow, theta, fixed.mean(dim=(1, 2, 3)))
+
+
+class FixedHomography(RegistrationNet):
+    """Always the same homography, tilted in x by the mean of the moving image; confidence as `FixedAffine`."""
+
+    network = "fixed-homography"
+    kind = "homography"
+    dynamic = True
+    size_multiple = 8
+    has_confidence = True
+
+    def __init__(self, size_hw: SizeHw = (48, 64), gain: float = 0.0) -> None:
+        super().__init__(size_hw, gain=gain)
+        self.theta = nn.Parameter(torch.tensor([*THETA, TILT]))
+        self.gain = gain
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
+        tilt = nn.functional.pad(self.gain * moving.mean(dim=(2, 3)).unsqueeze(2), (0, 2, 2, 0))
+        theta = self.theta + tilt
+        flow = homography_flow(theta, moving.shape[2], moving.shape[3])
+        return Registration(flow, theta, fixed.mean(dim=(1, 2, 3)))
+
+
+class InformedAffine(FixedAffine):
+    """The same with an information matrix that follows the moving image; symmetric, entries of about 1e6."""
+
+    network = "informed-affine"
+    has_information = True
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
+        found = super().forward(moving, fixed)
+        level = 1e6 * moving.mean(dim=(2, 3)).unsqueeze(2)
+        return found._replace(information=level * (torch.eye(6) + 0.2))
 
 
 class SmoothFlow(RegistrationNet):

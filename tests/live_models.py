@@ -14,9 +14,9 @@ SIZE_HW = (24, 32)
 
 
 def write_theta_model(path: Path, theta: ArrayLike = IDENTITY_THETA, confidence: float | None = None) -> Path:
-    """An affine model that answers `theta` (2, 3), whatever it sees."""
+    """A model that answers `theta`, (2, 3) or (3, 3), whatever it sees."""
     values = {"theta": np.asarray(theta, np.float32)[None], "flow": np.zeros((1, 2, *SIZE_HW), np.float32)}
-    return _write(path, "affine", values, confidence)
+    return _write(path, "homography" if np.shape(theta) == (3, 3) else "affine", values, confidence)
 
 
 def write_flow_model(path: Path, flow_xy: tuple[float, float], confidence: float | None = None) -> Path:

@@ -22,19 +22,25 @@ def affine_info(**changes: object) -> ModelInfo:
 
 
 def write_affine(path: Path, theta: ArrayLike = IDENTITY, info: ModelInfo | None = None) -> Path:
-    """An affine estimate graph: always `theta`; its confidence is the mean brightness of the moving image."""
-    info = info or affine_info()
+    """An estimate graph of an affine, or with a (3, 3) theta of a homography: always `theta`; its confidence is the
+    mean brightness of the moving image, its information that of upright edges.
+    """
+    info = info or affine_info(kind="homography" if np.shape(theta) == (3, 3) else "affine")
     nodes = [
         *_constant("theta_1", np.asarray(theta, np.float32)[None]),
         helper.make_node("Identity", ["moving"], ["moved"]),
         helper.make_node("Identity", ["theta_1"], ["theta"]),
         helper.make_node("Concat", ["fixed", "fixed"], ["flow"], axis=1),
     ]
-    outputs = {"moved": [1, 1, "H", "W"], "flow": [1, 2, "H", "W"], "theta": [1, 2, 3]}
+    outputs = {"moved": [1, 1, "H", "W"], "flow": [1, 2, "H", "W"], "theta": [1, *np.shape(theta)]}
     if info.has_confidence:
         nodes.append(helper.make_node("ReduceMean", ["moving", "axes"], ["confidence"], keepdims=0))
         nodes += _constant("axes", np.array([1, 2, 3], np.int64))
         outputs["confidence"] = [1]
+    if info.has_information:
+        nodes += _constant("information_1", np.diag([1, 1, 1, 0, 0, 0]).astype(np.float32)[None])
+        nodes.append(helper.make_node("Identity", ["information_1"], ["information"]))
+        outputs["information"] = [1, 6, 6]
     return _write(path, nodes, outputs, info.to_metadata(), info.size_hw)
 
 

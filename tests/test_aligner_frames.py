@@ -9,6 +9,7 @@ from tests.helpers import smooth_scene
 from tests.onnx_models import SIZE_HW, affine_info, write_affine, write_dense
 from vr.runtime import Aligner, InputError, ModelError
 from vr.runtime.geometry import theta_to_matrix
+from vr.runtime.session import Session
 
 THETA = [[1.05, 0.02, 0.1], [-0.03, 0.95, -0.08]]
 RGB = np.dstack([smooth_scene(seed, (60, 90)) for seed in range(3)])
@@ -150,8 +151,14 @@ def test_info_provider_and_timings_are_public(aligner: Aligner) -> None:
     assert all(value >= 0.0 for value in timings.values())
 
 
-def test_video_holds_the_last_good_transform_then_refuses(aligner: Aligner) -> None:
-    """Bright IR frames are confident, dark ones are not; the hold lasts five seconds."""
+@pytest.fixture
+def moving_rig(tmp_path: Path) -> Aligner:
+    return Aligner.load(write_affine(tmp_path / "m.onnx", THETA), provider="cpu", threads=1, rig="moving")
+
+
+def test_video_holds_the_last_good_transform_then_refuses(moving_rig: Aligner) -> None:
+    """Bright IR frames are confident, dark ones are not; the hold of a moving rig lasts five seconds."""
+    aligner = moving_rig
     good = aligner(BRIGHT_IR, RGB, time_s=0.0)
     held = aligner(DARK_IR, RGB, time_s=4.9)
     late = aligner(DARK_IR, RGB, time_s=5.1)
@@ -162,6 +169,34 @@ def test_video_holds_the_last_good_transform_then_refuses(aligner: Aligner) -> N
     assert late.matrix_rgb_to_ir is None
 
 
+def test_fixed_rig_is_the_default_and_holds_for_a_minute(aligner: Aligner) -> None:
+    good = aligner(BRIGHT_IR, RGB, time_s=0.0)
+    states = [aligner(DARK_IR, RGB, time_s=time_s).state for time_s in (59.9, 60.1)]
+    assert [good.state, *states] == ["estimated", "held", "refused"]
+
+
+def test_unknown_rig_names_the_known_ones(tmp_path: Path) -> None:
+    path = write_affine(tmp_path / "m.onnx")
+    with pytest.raises(InputError, match="unknown rig 'loose'; expected one of fixed, moving, free"):
+        Aligner.load(path, provider="cpu", rig="loose")
+
+
+def test_information_of_the_model_reaches_the_filter(tmp_path: Path) -> None:
+    """Two answers far apart in y, which upright edges do not determine, agree; far apart in x they do not."""
+    far = {"x": [[1.05, 0.02, 0.5], [-0.03, 0.95, -0.08]], "y": [[1.05, 0.02, 0.1], [-0.03, 0.95, 0.32]]}
+    states: dict[str, str] = {}
+    for axis, theta in far.items():
+        first, second = (
+            Session(write_affine(tmp_path / name, value, affine_info(has_information=True)), "cpu", 1)
+            for name, value in (("a.onnx", THETA), ("b.onnx", theta))
+        )
+        aligner = Aligner(first)
+        aligner(BRIGHT_IR, RGB, time_s=0.0)
+        aligner._session = second  # the camera's next frame, as far as the filter can tell
+        states[axis] = aligner(BRIGHT_IR, RGB, time_s=0.1).state
+    assert states == {"x": "held", "y": "estimated"}
+
+
 def test_reset_forgets_the_video(aligner: Aligner) -> None:
     aligner(BRIGHT_IR, RGB, time_s=0.0)
     aligner.reset()
@@ -169,8 +204,6 @@ def test_reset_forgets_the_video(aligner: Aligner) -> None:
 
 
 def test_overlay_graph_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    from vr.runtime.session import Session
-
     session = Session(write_affine(tmp_path / "m.onnx"), provider="cpu", threads=1)
     session.info = affine_info(graph="overlay")
     with pytest.raises(ModelError, match="--graph estimate"):

@@ -20,7 +20,7 @@ def aligner() -> Aligner:
 
 def test_it_is_small_and_has_a_card() -> None:
     assert default_model_path().stat().st_size < 5e6
-    card = default_model_path().with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+    card = default_model_path().with_suffix(".md").read_text(encoding="utf-8")
     for heading in ("## Data", "## Recipe", "## Figures", "## Limits"):
         assert heading in card
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from tests.helpers import smooth_scene
-from vr.export import cli
+from vr.export import cli, onnx_file
 from vr.models import registry
+from vr.models.base import RegistrationNet
+from vr.models.homography import HomographyNet
 from vr.runtime import Aligner, cli_errors
 from vr.train import checkpoint as checkpoints
 
@@ -73,6 +75,9 @@ def test_existing_output_is_refused_and_kept(
         (["--graph", "overlay", "--dynamic"], "any size anyway"),
         (["--graph", "nothing"], "nothing"),
         (["--precision", "int8"], "int8"),
+        (["--transform", "homography"], "voxelmorph network gives a transform of kind dense"),
+        (["--transform", "affine"], "leave --transform out"),
+        (["--transform", "rigid"], "rigid"),
     ],
 )
 def test_wrong_option_ends_with_2_and_says_what_works(
@@ -123,3 +128,27 @@ def test_output_into_a_missing_folder_fails_before_the_checkpoint_is_read(
 ) -> None:
     assert run_cli(monkeypatch, tmp_path / "no.pt", "-o", tmp_path / "none" / "m.onnx") == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("transform", "kind"), [(None, "affine"), ("affine", "affine"), ("homography", "homography")], ids=str
+)
+def test_match_checkpoint_gives_the_transform_that_was_asked_for(
+    tmp_path: Path,
+    transform: str | None,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What reaches the exporter, which takes minutes over this network."""
+    net = registry.build("match", {"size_hw": [96, 128], "width": 8, "deep": 16})
+    checkpoints.save(tmp_path / "best.pt", checkpoints.Checkpoint("match", net.config, net.state_dict(), "gray", "r"))
+    exported: list[RegistrationNet] = []
+    monkeypatch.setattr(onnx_file, "export_onnx", lambda net, plan, path: exported.append(net) or path.touch() or [])
+    option = [] if transform is None else ["--transform", transform]
+    assert run_cli(monkeypatch, tmp_path / "best.pt", "-o", tmp_path / "m.onnx", *option) == 0
+    (found,) = exported
+    assert found.kind == kind
+    assert not found.training
+    given = found.match if isinstance(found, HomographyNet) else found
+    assert all(torch.equal(given.state_dict()[name], value) for name, value in net.state_dict().items())

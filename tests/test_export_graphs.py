@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.fixed_nets import THETA, FixedAffine, SmoothFlow
+from tests.fixed_nets import THETA, TILT, FixedAffine, FixedHomography, SmoothFlow
 from tests.helpers import smooth_scene
 from vr.export import preprocess as graph_preprocess
 from vr.export.graphs import EstimateGraph, OverlayGraph, ir_has_data
@@ -13,7 +13,7 @@ from vr.export.precision import HalfConv, halve_convolutions
 from vr.models.base import RegistrationNet
 from vr.runtime import preprocess
 from vr.runtime.alignment import Alignment
-from vr.runtime.geometry import theta_to_matrix
+from vr.runtime.geometry import apply_matrix, theta_to_matrix
 
 NET_HW = (48, 64)
 ALPHA = 0.35
@@ -35,13 +35,19 @@ def grey_difference(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.abs(found.astype(int) - expected.astype(int))
 
 
+NETS = {"affine": (FixedAffine, THETA), "homography": (FixedHomography, (*THETA, TILT))}
+
+
+@pytest.mark.parametrize("kind", NETS)
 @pytest.mark.parametrize("ir_hw", [(60, 90), (33, 47), (150, 100)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_affine_overlay_is_what_the_runtime_draws(ir_hw: tuple[int, int], channels: int) -> None:
+def test_overlay_is_what_the_runtime_draws(ir_hw: tuple[int, int], channels: int, kind: str) -> None:
+    net, theta = NETS[kind]
     rgb = bgr_scene(1, (96, 120))
     ir = smooth_scene(2, ir_hw)[:, :, None] if channels == 1 else bgr_scene(2, ir_hw)
-    found = run_overlay(FixedAffine(), ir, rgb)
-    matrix = theta_to_matrix(THETA, (96, 120), ir_hw)
+    found = run_overlay(net(), ir, rgb)
+    np.testing.assert_allclose(found["theta"], theta)
+    matrix = theta_to_matrix(theta, (96, 120), ir_hw)
     runtime = Alignment("estimated", None, matrix, None, (96, 120), ir)
     assert runtime.moved is not None
     assert grey_difference(found["moved"], runtime.moved).max() <= 2
@@ -65,15 +71,17 @@ def test_dense_overlay_is_what_the_runtime_draws() -> None:
     assert differs.mean() < 0.01
 
 
-def test_overlay_s_flow_is_the_runtime_s_source_map() -> None:
+@pytest.mark.parametrize("kind", NETS)
+def test_overlay_s_flow_is_the_runtime_s_source_map(kind: str) -> None:
     """On the RGB grid, stretched to IR pixels."""
+    net, theta = NETS[kind]
     rgb, ir = bgr_scene(5, (96, 120)), smooth_scene(6, (60, 90))
-    flow = run_overlay(FixedAffine(), ir[:, :, None], rgb)["flow"]
+    flow = run_overlay(net(), ir[:, :, None], rgb)["flow"]
     ys, xs = np.mgrid[:96, :120]
     x_ir = (xs + 0.5 + flow[0]) * 90 / 120 - 0.5
     y_ir = (ys + 0.5 + flow[1]) * 60 / 96 - 0.5
-    expected = theta_to_matrix(THETA, (96, 120), (60, 90)) @ np.stack([xs.ravel(), ys.ravel(), np.ones(xs.size)])
-    np.testing.assert_allclose(np.stack([x_ir.ravel(), y_ir.ravel()]), expected, atol=1e-3)
+    expected = apply_matrix(theta_to_matrix(theta, (96, 120), (60, 90)), np.stack([xs, ys], axis=-1))
+    np.testing.assert_allclose(np.stack([x_ir, y_ir], axis=-1), expected, atol=1e-3)
 
 
 def test_overlay_is_the_rgb_alone_where_the_ir_sees_nothing() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.fixed_nets import SmoothFlow
+from tests.fixed_nets import FixedHomography, InformedAffine, SmoothFlow
 from tests.helpers import shared_data
 from vr.export import onnx_file
 from vr.export.parity import OutputParity
@@ -19,6 +19,8 @@ from vr.export.plan import Plan
 from vr.export.samples import parity_samples, traced_sample
 from vr.models import registry
 from vr.models.base import Registration, RegistrationNet, SizeHw
+from vr.models.homography import HomographyNet
+from vr.models.match import MatchNet
 from vr.runtime.contract import OPSET, GraphName, Precision
 from vr.runtime.errors import ModelError, OutputError
 from vr.runtime.session import Session
@@ -120,13 +122,31 @@ def assert_file_is_as_the_contract_says(exported: Exported) -> None:
         hw = ["H", "W"] if plan.dynamic else list(plan.size_hw)
         assert shapes(model.graph.input) == {"moving": ["N", 1, *hw], "fixed": ["N", 1, *hw]}
         own = {"moved": ["N", 1, *hw], "flow": ["N", 2, *hw]}
-    assert shapes(model.graph.output) == own | ({"theta": ["N", 2, 3]} if exported.net.kind == "affine" else {})
+    theta: dict[str, dict[str, list[int | str]]] = {
+        "affine": {"theta": ["N", 2, 3]},
+        "homography": {"theta": ["N", 3, 3], "confidence": ["N"]},
+        "dense": {},
+    }
+    assert shapes(model.graph.output) == own | theta[exported.net.kind]
 
 
 def shapes(values: Iterable[onnx.ValueInfoProto]) -> dict[str, list[int | str]]:
     return {
         value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values
     }
+
+
+@pytest.mark.parametrize("graph", ["estimate", "overlay"])
+def test_homography_exports_as_the_contract_says(tmp_path: Path, graph: GraphName) -> None:
+    net = FixedHomography(gain=0.2).eval()
+    exported = Exported(net, plan_for(graph, dynamic=graph == "estimate"), tmp_path / "m.onnx")
+    found = errors(onnx_file.export_onnx(net, exported.plan, exported.path))
+    assert set(found) == set(exported.plan.outputs(net))
+    assert found["flow"] <= 0.01
+    assert exported.plan.info(net).kind == "homography"
+    assert_file_is_as_the_contract_says(exported)
+    for batch in (1, 2):
+        assert_agrees_on_noise(exported, batch, (64, 96))
 
 
 def test_half_precision_keeps_grid_and_warp_in_float32(tmp_path: Path) -> None:
@@ -174,6 +194,38 @@ class ExportsNan(SmoothFlow):
 def test_gate_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="flow inf px"):
         onnx_file.export_onnx(ExportsNan().eval(), plan_for(), tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_information_is_exported_with_the_estimate_alone(tmp_path: Path) -> None:
+    net = InformedAffine().eval()
+    found = errors(onnx_file.export_onnx(net, plan_for(dynamic=True), tmp_path / "m.onnx"))
+    assert found["information"] <= 1e-3
+    session = Session(tmp_path / "m.onnx", "cpu", threads=1, transform_only=True)
+    assert session.info.has_information
+    feed = noise_feed(plan_for(), 2, (48, 64))
+    information = session.run(feed, session.output_names)["information"]
+    with torch.inference_mode():
+        expected = net(*[torch.from_numpy(value) for value in feed.values()]).information
+    assert expected is not None
+    np.testing.assert_allclose(information, expected.numpy(), rtol=1e-3)
+    overlay = plan_for("overlay")
+    assert overlay.outputs(net) == ("overlay", "moved", "flow", "theta", "confidence")
+    assert not overlay.info(net).has_information
+
+
+class ExportsWrongInformation(InformedAffine):
+    """Its information is two per cent too large in the exported graph."""
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
+        found = super().forward(moving, fixed)
+        assert found.information is not None
+        return found._replace(information=found.information * (1.02 if torch.compiler.is_exporting() else 1.0))
+
+
+def test_gate_refuses_wrong_information_whatever_its_unit(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"information 0\.02 of its largest entry \(limit 0\.01\)"):
+        onnx_file.export_onnx(ExportsWrongInformation().eval(), plan_for(), tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -241,3 +293,13 @@ def test_the_match_network_agrees(tmp_path: Path, graph: GraphName) -> None:
     net = registry.build("match", {"size_hw": [96, 128]}).eval()
     figures = onnx_file.export_onnx(net, plan_for(graph, (96, 128)), tmp_path / "m.onnx")
     assert all(one.passed for one in figures)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_match_network_agrees_with_a_homography(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    match = MatchNet((96, 128), width=8, deep=16, rounds=(1, 2))
+    figures = onnx_file.export_onnx(HomographyNet.around(match), plan_for(size_hw=(96, 128)), tmp_path / "m.onnx")
+    assert all(one.passed for one in figures)
+    assert Session(tmp_path / "m.onnx", "cpu", threads=1).output_names == ("moved", "flow", "theta", "confidence")

@@ -74,6 +74,7 @@ OPTIONS: dict[str, tuple[dict[str, str], str]] = {
     "0-byte model": ({"--model": "@zero.onnx"}, "0 bytes"),
     "foreign model": ({"--model": "@foreign.onnx"}, "vr-export"),
     "unknown provider": ({"--provider": "gpu"}, "auto, cpu, cuda"),
+    "unknown rig": ({"--rig": "loose"}, "fixed, moving, free"),
     "no threads": ({"--threads": "0"}, "threads"),
     "alpha too large": ({"--alpha": "1.5"}, "--alpha"),
     "no frames": ({"--frames": "0"}, "--frames"),

@@ -16,6 +16,7 @@ MATRICES = {
     "shift": np.array([[1.0, 0.0, -7.0], [0.0, 1.0, 5.0]]),
     "stretch": theta_to_matrix(IDENTITY_THETA, RGB_HW, IR_HW),
     "everything": np.array([[0.71, 0.09, -4.3], [-0.06, 0.62, 3.7]]),
+    "tilt": np.array([[0.71, 0.09, -4.3], [-0.06, 0.62, 3.7], [0.002, -0.003, 1.0]]),
 }
 
 
@@ -50,9 +51,10 @@ def blend_in_float64(
     return alpha * moved + (1 - alpha) * rgb, margin >= 0, margin < -0.01
 
 
-def affine_source(matrix: Float64Array) -> Float64Array:
+def source_points(matrix: Float64Array) -> Float64Array:
     ys, xs = np.mgrid[: RGB_HW[0], : RGB_HW[1]]
-    return np.stack([row[0] * xs + row[1] * ys + row[2] for row in matrix], axis=-1)
+    x, y, *w = (row[0] * xs + row[1] * ys + row[2] for row in matrix)
+    return np.stack([x, y], axis=-1) / (w[0][..., None] if w else 1.0)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.35, 1.0])
@@ -60,7 +62,7 @@ def affine_source(matrix: Float64Array) -> Float64Array:
 def test_overlay_is_the_documented_formula(name: str, alpha: float) -> None:
     ir, rgb = random_frame(IR_HW, 1), random_frame(RGB_HW, 2)
     picture = overlay(alignment(MATRICES[name], ir), rgb, alpha)
-    expected, inside, outside = blend_in_float64(ir, rgb, affine_source(MATRICES[name]), alpha)
+    expected, inside, outside = blend_in_float64(ir, rgb, source_points(MATRICES[name]), alpha)
     assert picture.dtype == np.uint8 and picture.shape == rgb.shape
     # The warp rounds the grey level to 8 bit, and OpenCV 4 the coordinates to 1/32 px; then the blend.
     np.testing.assert_allclose(picture[inside], expected[inside], atol=0.51 + alpha * 1.0)
@@ -80,17 +82,18 @@ def test_dense_overlay_is_the_documented_formula() -> None:
     flow[0], flow[1] = 3.0, -2.0
     ir, rgb = random_frame(RGB_HW, 1), random_frame(RGB_HW, 2)
     picture = overlay(alignment(None, ir, flow=flow), rgb, 0.5)
-    source = affine_source(MATRICES["identity"]) + np.array([3.0, -2.0])
+    source = source_points(MATRICES["identity"]) + np.array([3.0, -2.0])
     expected, inside, outside = blend_in_float64(ir, rgb, source, 0.5)
     sure = inside & (source[..., 0] <= RGB_HW[1] - 1.01) & (source[..., 1] >= 0.01)
     np.testing.assert_allclose(picture[sure], expected[sure], atol=1.01)
     np.testing.assert_array_equal(picture[outside], rgb[outside])
 
 
-def test_nothing_is_mixed_with_the_black_outside() -> None:
+@pytest.mark.parametrize("name", ["everything", "tilt"])
+def test_nothing_is_mixed_with_the_black_outside(name: str) -> None:
     white = np.full((*IR_HW, 3), 255, np.uint8)
     rgb = np.full((*RGB_HW, 3), 200, np.uint8)
-    picture = overlay(alignment(MATRICES["everything"], white), rgb, 0.5)
+    picture = overlay(alignment(MATRICES[name], white), rgb, 0.5)
     assert set(np.unique(picture)) == {200, 228}
 
 

@@ -14,9 +14,16 @@ from vr.runtime import geometry
 SIZE_HW = (240, 320)
 
 
-def _features(image: np.ndarray) -> torch.Tensor:
+SETTINGS = refinement.Settings(torch.tensor(0.5), torch.tensor(1e-4), None)
+
+
+def _level(features: torch.Tensor) -> refinement.Level:
+    return refinement.Level(features, torch.ones_like(features[:, :1]))
+
+
+def _features(image: np.ndarray) -> refinement.Level:
     gray = torch.from_numpy(image.astype(np.float32) / 255.0)[None, None]
-    return OrientedGradients()(F.avg_pool2d(gray, 2))
+    return _level(OrientedGradients()(F.avg_pool2d(gray, 2)))
 
 
 @pytest.mark.parametrize("inverted", [False, True])
@@ -30,43 +37,73 @@ def test_finds_a_known_transform_to_a_tenth_of_a_pixel(inverted: bool) -> None:
     if inverted:
         moving = 255 - moving
     start = torch.eye(3)[None, :2]
-    found = refinement.refine(_features(moving), _features(fixed), start, rounds=12)
+    _, rounds = refinement.refine(_features(moving), _features(fixed), start, SETTINGS, 12)
+    found = rounds[-1]
     estimate = geometry.theta_to_matrix(found.theta[0].double().numpy(), SIZE_HW, SIZE_HW)
     assert geometry.grid_error_px(np.eye(2, 3), matrix, SIZE_HW) > 2.0
     assert geometry.grid_error_px(estimate, matrix, SIZE_HW) < 0.1
-    assert float(found.agreement) > 0.7
+    assert float(found.share) > 0.7
+
+
+def test_steps_follow_the_pair() -> None:
+    """Of a linear iteration that takes a share of the way, the second step is one over that share."""
+    far = torch.tensor([[[0.3, -0.1, 2.0], [0.2, 0.1, -1.0]]])
+    share = 0.4
+    after = (1.0 - 2.5 * share) * far
+    step = refinement._next_step(torch.full((1, 1, 1), 2.5), share * far, share * after)
+    torch.testing.assert_close(step, torch.full((1, 1, 1), 1.0 / share))
 
 
 def test_a_scene_without_edges_leaves_the_estimate_alone() -> None:
     flat = torch.zeros(1, 8, 30, 40)
     start = torch.tensor([[[1.1, 0.0, 0.1], [0.0, 0.9, -0.2]]])
-    torch.testing.assert_close(refinement.refine(flat, flat, start, 3).theta, start, atol=1e-5, rtol=0)
+    _, rounds = refinement.refine(_level(flat), _level(flat), start, SETTINGS, 3)
+    torch.testing.assert_close(rounds[-1].theta, start, atol=1e-5, rtol=0)
 
 
-def test_the_block_solver_is_the_dense_solver() -> None:
+def test_normal_matrix_and_its_inverse() -> None:
+    """The blocks against a sum over all points, the inverse against LAPACK, in float64."""
     generator = torch.Generator().manual_seed(0)
-    template = refinement._template(torch.rand(2, 8, 12, 16, generator=generator))
-    weight = torch.rand(2, 12 * 16, generator=generator)
-    slopes = torch.rand(2, 2, 12 * 16, generator=generator) - 0.5
-    found = refinement._solve(template, weight, slopes)
+    template = refinement.make_template(_level(torch.rand(2, 8, 12, 16, generator=generator)))
     x = template.grid.T.double()
+    assert len(x) == 5 * 7
+    scale = torch.tensor([8.0, 8.0, 8.0, 6.0, 6.0, 6.0], dtype=torch.float64)
     for n in range(2):
-        system, right = torch.zeros(6, 6, dtype=torch.float64), torch.zeros(6, dtype=torch.float64)
+        expected = torch.zeros(6, 6, dtype=torch.float64)
         for k in range(len(x)):
-            sxx, sxy, syy = template.products[n, :, k].double()
-            slope = torch.stack([torch.stack([sxx, sxy]), torch.stack([sxy, syy])])
-            system += weight[n, k] * torch.kron(slope, torch.outer(x[k], x[k]))
-            right += weight[n, k] * torch.kron(slopes[n, :, k].double(), x[k])
-        diagonal = torch.diagonal(system)
-        system += torch.diag(1e-3 * diagonal + 1e-3)
-        expected = torch.linalg.solve(system, right).reshape(2, 3)
-        torch.testing.assert_close(found[n].double(), expected, atol=1e-4, rtol=1e-3)
+            slopes = template.slopes[n, :, :, k].double()
+            expected += torch.kron(slopes @ slopes.T, torch.outer(x[k], x[k]))
+        expected = expected * scale[:, None] * scale
+        torch.testing.assert_close(template.normal[n].double(), expected, atol=1e-2, rtol=1e-4)
+        damping = 1e-3 * (expected[2, 2] + expected[5, 5]) + 1.0
+        inverse = torch.linalg.inv(expected + damping * torch.eye(6, dtype=torch.float64))
+        ours = refinement.damped_inverse(template.normal, torch.tensor(1e-3))[n].double()
+        torch.testing.assert_close(ours, inverse, atol=1e-7, rtol=2e-2)
 
 
-def test_a_change_is_undone_on_the_fixed_side() -> None:
-    affine = torch.tensor([[[1.1, 0.2, 5.0], [-0.1, 0.9, -3.0]]])
-    change = torch.tensor([[[0.05, -0.02, 1.5], [0.03, 0.01, -2.0]]])
-    found = refinement._after(affine, change)[0].double().numpy()
-    step = np.eye(2, 3) + change[0].double().numpy()
-    expected = geometry.compose(affine[0].double().numpy(), geometry.invert(step))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+def test_information_is_small_along_a_lone_edge() -> None:
+    """Vertical edges tell x and not y."""
+    x = torch.linspace(0.0, 12.0, 160).sin().expand(1, 8, 120, 160)
+    normal = refinement.make_template(_level(x)).normal[0]
+    assert float(normal[2, 2]) > 1e3
+    assert float(normal[5, 5]) < 1e-3 * float(normal[2, 2])
+
+
+def test_points_of_no_weight_do_not_count() -> None:
+    """The right half shows another motion than the left; the weight decides which one is found."""
+    left, right = np.array([[1.0, 0, 3.0], [0, 1, 0]]), np.array([[1.0, 0, -3.0], [0, 1, 0]])
+    moving = smooth_scene(3, SIZE_HW)
+    parts = [
+        cv2.warpAffine(moving, m, SIZE_HW[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) for m in (left, right)
+    ]
+    fixed = np.hstack([parts[0][:, :160], parts[1][:, 160:]])
+    for columns, expected_px in ((slice(0, 70), 3.0), (slice(90, 160), -3.0)):
+        level = _features(fixed)
+        weight = torch.zeros(1, 1, 120, 160)
+        weight[..., columns] = 1.0
+        start = torch.eye(3)[None, :2]
+        _, rounds = refinement.refine(_features(moving), level._replace(weight=weight), start, SETTINGS, 15)
+        centre = 80.0 if columns.start == 0 else 240.0
+        matrix = geometry.theta_to_matrix(rounds[-1].theta[0].double().numpy(), SIZE_HW, SIZE_HW)
+        mapped = geometry.apply_affine(matrix, np.array([centre, 120.0]))
+        np.testing.assert_allclose(mapped, [centre + expected_px, 120.0], atol=0.3)

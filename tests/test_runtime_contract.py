@@ -1,5 +1,7 @@
 """Metadata survive the round trip, and damaged ones are refused with a remedy."""
 
+from dataclasses import replace
+
 import pytest
 
 from vr.runtime.contract import ModelInfo, output_names, parse_size
@@ -15,6 +17,7 @@ INFO = ModelInfo(
     size_multiple=16,
     precision="fp16",
     has_confidence=True,
+    has_information=True,
     training_run="night-2026-01-02-7",
     package_version="0.1.0",
 )
@@ -52,7 +55,13 @@ def test_damaged_value_is_refused(key: str, value: str) -> None:
         ModelInfo.from_metadata(INFO.to_metadata() | {key: value}, "m.onnx")
 
 
-@pytest.mark.parametrize("key", sorted(set(INFO.to_metadata()) - {"vr.schema"}))
+def test_file_from_before_there_was_information_has_none() -> None:
+    metadata = INFO.to_metadata()
+    del metadata["vr.has_information"]
+    assert not ModelInfo.from_metadata(metadata, "m.onnx").has_information
+
+
+@pytest.mark.parametrize("key", sorted(set(INFO.to_metadata()) - {"vr.schema", "vr.has_information"}))
 def test_missing_key_is_refused(key: str) -> None:
     metadata = INFO.to_metadata()
     del metadata[key]
@@ -63,7 +72,16 @@ def test_missing_key_is_refused(key: str) -> None:
 def test_output_names_per_graph_and_kind() -> None:
     assert output_names("estimate", "dense", has_confidence=False) == ("moved", "flow")
     assert output_names("estimate", "affine", has_confidence=True) == ("moved", "flow", "theta", "confidence")
+    assert output_names("estimate", "homography", has_confidence=True) == ("moved", "flow", "theta", "confidence")
     assert output_names("overlay", "affine", has_confidence=False) == ("overlay", "moved", "flow", "theta")
+
+
+def test_information_is_the_last_output_and_belongs_to_the_transform() -> None:
+    info = replace(INFO, graph="estimate")
+    assert info.output_names == ("moved", "flow", "theta", "confidence", "information")
+    assert info.transform_names == ("theta", "confidence", "information")
+    assert replace(info, kind="homography", has_information=False).transform_names == ("theta", "confidence")
+    assert replace(info, kind="dense", has_confidence=False, has_information=False).transform_names == ("flow",)
 
 
 def test_size_is_height_then_width() -> None:

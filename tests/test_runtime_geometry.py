@@ -1,8 +1,9 @@
 """Conversions between normalised and pixel transforms, as properties and on hand-computed numbers."""
 
+import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vr.runtime import geometry
@@ -24,15 +25,26 @@ def thetas(draw: st.DrawFn) -> np.ndarray:
     return geometry.IDENTITY_THETA + np.array(changes).reshape(2, 3)
 
 
+@st.composite
+def homographies(draw: st.DrawFn) -> np.ndarray:
+    """Homographies with every point of the frame in front of the camera, last entry 1."""
+    tilt = [draw(small(0.4)), draw(small(0.4)), 1.0]
+    return np.vstack([draw(thetas()), tilt])
+
+
+either = st.one_of(thetas(), homographies())
+
+
 @settings(deadline=None)
-@given(thetas(), sizes, sizes)
+@given(either, sizes, sizes)
 def test_theta_to_matrix_and_back_is_the_same(theta: np.ndarray, rgb_hw: SizeHw, ir_hw: SizeHw) -> None:
     matrix = geometry.theta_to_matrix(theta, rgb_hw, ir_hw)
-    np.testing.assert_allclose(geometry.matrix_to_theta(matrix, rgb_hw, ir_hw), theta, atol=1e-9)
+    assert matrix.shape == theta.shape
+    np.testing.assert_allclose(geometry.matrix_to_theta(matrix, rgb_hw, ir_hw), theta, atol=1e-8)
 
 
 @settings(deadline=None)
-@given(thetas(), sizes, sizes, st.integers(2, 5))
+@given(either, sizes, sizes, st.integers(2, 5))
 def test_theta_does_not_change_when_a_frame_is_resized(
     theta: np.ndarray, rgb_hw: SizeHw, ir_hw: SizeHw, factor: int
 ) -> None:
@@ -42,25 +54,34 @@ def test_theta_does_not_change_when_a_frame_is_resized(
     large_matrix = geometry.theta_to_matrix(theta, large_rgb_hw, ir_hw)
     point = np.array([rgb_hw[1] * 0.3, rgb_hw[0] * 0.6])
     same_place = (point + 0.5) * factor - 0.5
-    np.testing.assert_allclose(
-        geometry.apply_affine(large_matrix, same_place), geometry.apply_affine(small_matrix, point), atol=1e-6
-    )
+    large, little = geometry.apply_matrix(large_matrix, same_place), geometry.apply_matrix(small_matrix, point)
+    np.testing.assert_allclose(large, little, atol=1e-6, rtol=1e-9)
 
 
 @settings(deadline=None)
-@given(thetas(), thetas(), st.tuples(small(2.0), small(2.0)))
+@given(either, thetas(), st.tuples(small(0.5), small(0.5)))
 def test_compose_applies_the_inner_first(outer: np.ndarray, inner: np.ndarray, point: tuple[float, float]) -> None:
-    one_by_one = geometry.apply_affine(outer, geometry.apply_affine(inner, point))
-    np.testing.assert_allclose(geometry.apply_affine(geometry.compose(outer, inner), point), one_by_one, atol=1e-9)
+    middle = geometry.apply_affine(inner, point)
+    assume(abs(geometry.to_3x3(outer)[2] @ [*middle, 1.0]) > 0.1)
+    composed = geometry.compose(outer, inner)
+    assert composed.shape == outer.shape
+    np.testing.assert_allclose(geometry.apply_matrix(composed, point), geometry.apply_matrix(outer, middle), atol=1e-7)
 
 
 @settings(deadline=None)
-@given(thetas())
+@given(either)
 def test_invert_undoes(theta: np.ndarray) -> None:
-    determinant = np.linalg.det(theta[:, :2])
-    if abs(determinant) < 0.05:
-        return
-    np.testing.assert_allclose(geometry.compose(geometry.invert(theta), theta), geometry.IDENTITY_THETA, atol=1e-8)
+    full = geometry.to_3x3(theta)
+    assume(abs(np.linalg.det(full)) > 0.05 and abs(np.linalg.inv(full)[2, 2]) > 0.05)
+    both = geometry.compose(geometry.invert(theta), theta)
+    np.testing.assert_allclose(both, np.eye(3)[: len(theta)], atol=1e-7)
+
+
+@settings(deadline=None)
+@given(homographies(), st.tuples(small(1.0), small(1.0)))
+def test_homography_maps_points_as_cv2(matrix: np.ndarray, point: tuple[float, float]) -> None:
+    expected = cv2.perspectiveTransform(np.array([[point]]), matrix)[0, 0]
+    np.testing.assert_allclose(geometry.apply_matrix(matrix, point), expected, atol=1e-9)
 
 
 def test_convention_identity_theta_stretches_frame_onto_frame() -> None:
@@ -90,6 +111,14 @@ def test_grid_error_is_the_distance_of_a_shift() -> None:
 def test_grid_error_averages_over_the_whole_frame() -> None:
     """A stretch of 1 % in x errs by 0 to 3.19 px, 1.595 on the mean."""
     assert geometry.grid_error_px([[1.01, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, 1, 0]], (240, 320)) == pytest.approx(1.595)
+
+
+def test_grid_error_of_a_tilt_is_the_mean_over_the_points() -> None:
+    """A denominator of 1 + 0.001 x moves the point (x, y) towards the origin by its distance times 0.001 x / w."""
+    tilted = [[1, 0, 0], [0, 1, 0], [0.001, 0, 1]]
+    points = [(x, y) for x in (0.0, 100.0, 200.0) for y in (0.0, 50.0, 100.0)]
+    expected = np.mean([np.hypot(x, y) * 0.001 * x / (1.0 + 0.001 * x) for x, y in points])
+    assert geometry.grid_error_px(tilted, np.eye(2, 3), (101, 201), count=3) == pytest.approx(expected)
 
 
 def test_grid_points_reach_all_corners() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.onnx_models import SIZE_HW, affine_info, edit_metadata, write_affine, write_foreign
+from tests.onnx_models import SIZE_HW, affine_info, edit_metadata, write_affine, write_dense, write_foreign
 from vr.runtime.errors import InputError, ModelError
 from vr.runtime.session import Session, default_model_path, import_onnxruntime
 
@@ -29,6 +29,24 @@ def test_run_returns_only_what_was_asked_for(tmp_path: Path) -> None:
     outputs = session.run({"moving": blank, "fixed": blank}, ["theta"])
     assert list(outputs) == ["theta"]
     np.testing.assert_array_equal(outputs["theta"], [[[1, 0, 0.25], [0, 1, 0]]])
+
+
+def test_transform_only_computes_the_same_transform_and_no_pictures(tmp_path: Path) -> None:
+    path = write_affine(tmp_path / "m.onnx", [[1, 0, 0.25], [0, 1, 0]], affine_info(has_information=True))
+    whole, narrow = (Session(path, "cpu", threads=1, transform_only=only) for only in (False, True))
+    assert whole.output_names == ("moved", "flow", "theta", "confidence", "information")
+    assert narrow.output_names == ("theta", "confidence", "information")
+    assert narrow.info == whole.info
+    rng = np.random.default_rng(0)
+    feed = {name: rng.random((1, 1, *SIZE_HW), dtype=np.float32) for name in ("moving", "fixed")}
+    expected = whole.run(feed, narrow.output_names)
+    for name, found in narrow.run(feed, narrow.output_names).items():
+        np.testing.assert_array_equal(found, expected[name])
+
+
+def test_dense_transform_keeps_its_flow(tmp_path: Path) -> None:
+    session = Session(write_dense(tmp_path / "m.onnx", (1.0, 2.0)), "cpu", threads=1, transform_only=True)
+    assert session.output_names == ("flow",)
 
 
 def make_missing(path: Path) -> None:
@@ -88,11 +106,14 @@ def make_lying_about_confidence(path: Path) -> None:
         (make_lying_about_confidence, "lacks the outputs ['confidence']"),
     ],
 )
-def test_unusable_file_is_a_model_error_of_one_line_that_names_it(tmp_path: Path, make: Any, message: str) -> None:
+@pytest.mark.parametrize("transform_only", [False, True])
+def test_unusable_file_is_a_model_error_of_one_line_that_names_it(
+    tmp_path: Path, make: Any, message: str, transform_only: bool
+) -> None:
     path = tmp_path / "model.onnx"
     make(path)
     with pytest.raises(ModelError) as caught:
-        Session(path, provider="cpu")
+        Session(path, provider="cpu", transform_only=transform_only)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

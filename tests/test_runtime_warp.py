@@ -1,6 +1,7 @@
 """Warps against an independent float64 sampler, and against torch's affine_grid, on asymmetric numbers."""
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -9,6 +10,7 @@ from vr.runtime import geometry, warp
 
 RGB_HW, IR_HW = (90, 140), (70, 130)
 MATRIX = np.array([[0.9, 0.05, 3.25], [-0.08, 0.8, 5.5]])
+TILTED = np.vstack([MATRIX, [0.0012, -0.0009, 1.0]])
 
 
 def sample_reference(image: np.ndarray, x: float, y: float) -> float:
@@ -26,30 +28,33 @@ def warp_reference(image: np.ndarray, matrix: np.ndarray, rgb_hw: tuple[int, int
     out = np.zeros(rgb_hw)
     for y in range(rgb_hw[0]):
         for x in range(rgb_hw[1]):
-            out[y, x] = sample_reference(image, *(matrix @ (x, y, 1)))
+            source = matrix @ (x, y, 1)
+            out[y, x] = sample_reference(image, *(source[:2] / (source[2] if len(source) == 3 else 1.0)))
     return out
 
 
-def test_warp_affine_matches_the_reference() -> None:
+@pytest.mark.parametrize("matrix", [MATRIX, TILTED], ids=["affine", "homography"])
+def test_warp_matrix_matches_the_reference(matrix: np.ndarray) -> None:
     ir = smooth_scene(5, IR_HW)
-    difference = np.abs(warp.warp_affine(ir, MATRIX, RGB_HW) - warp_reference(ir, MATRIX, RGB_HW))
+    difference = np.abs(warp.warp_matrix(ir, matrix, RGB_HW) - warp_reference(ir, matrix, RGB_HW))
     assert difference.max() <= 1.5
     assert difference.mean() <= 0.5
 
 
-def test_warp_affine_samples_where_the_matrix_points() -> None:
+def test_warp_matrix_samples_where_the_matrix_points() -> None:
     """A single bright IR pixel appears at the RGB pixel whose source it is, and nowhere else."""
     ir = np.zeros(IR_HW, np.uint8)
     ir[20, 31] = 255
-    moved = warp.warp_affine(ir, [[1, 0, 11], [0, 1, -4]], RGB_HW)
+    moved = warp.warp_matrix(ir, [[1, 0, 11], [0, 1, -4]], RGB_HW)
     assert moved[24, 20] == 255
     assert moved.sum() == 255
 
 
-def test_warp_map_through_the_affine_source_map_is_warp_affine() -> None:
+@pytest.mark.parametrize("matrix", [MATRIX, TILTED], ids=["affine", "homography"])
+def test_warp_map_through_the_source_map_is_warp_matrix(matrix: np.ndarray) -> None:
     ir = smooth_scene(6, IR_HW)
-    through_map = warp.warp_map(ir, warp.affine_source_map(MATRIX, RGB_HW))
-    difference = np.abs(through_map.astype(int) - warp.warp_affine(ir, MATRIX, RGB_HW))
+    through_map = warp.warp_map(ir, warp.matrix_source_map(matrix, RGB_HW))
+    difference = np.abs(through_map.astype(int) - warp.warp_matrix(ir, matrix, RGB_HW))
     assert difference.max() <= 2
 
 
@@ -59,12 +64,19 @@ def test_affine_source_map_is_x_then_y_in_ir_pixels() -> None:
     np.testing.assert_allclose(source[17, 101], MATRIX @ (101, 17, 1), rtol=1e-6)
 
 
+def test_source_map_of_a_homography_divides() -> None:
+    source = warp.matrix_source_map(TILTED, RGB_HW)
+    assert source.dtype == np.float32
+    (x, y), w = MATRIX @ (101, 17, 1), 1.0 + 0.0012 * 101 - 0.0009 * 17
+    np.testing.assert_allclose(source[17, 101], (x / w, y / w), rtol=1e-6)
+
+
 def test_theta_means_what_affine_grid_takes() -> None:
     theta = np.array([[0.9, 0.1, 0.05], [-0.07, 1.05, -0.1]])
     ir = smooth_scene(7, IR_HW)
     grid = F.affine_grid(torch.tensor(theta, dtype=torch.float32)[None], [1, 1, *RGB_HW], align_corners=False)
     by_torch = F.grid_sample(torch.from_numpy(ir)[None, None].float(), grid, align_corners=False)[0, 0].numpy()
-    by_cv2 = warp.warp_affine(ir, geometry.theta_to_matrix(theta, RGB_HW, IR_HW), RGB_HW)
+    by_cv2 = warp.warp_matrix(ir, geometry.theta_to_matrix(theta, RGB_HW, IR_HW), RGB_HW)
     assert np.abs(by_torch - by_cv2).max() <= 1.5
 
 

@@ -1,6 +1,7 @@
 """Samples with known transforms, the losses on them, and exact resume of the default network's training."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,18 +12,26 @@ import torch.nn.functional as F
 
 from tests.helpers import write_pairs
 from vr.models import affine_fit
+from vr.models.coarse import Coarse
 from vr.models.match import MatchNet
 from vr.runtime.errors import InputError, OutputError
 from vr.train import checkpoint
 from vr.train.data import Pair, Split
-from vr.train.match_data import MatchDataset
+from vr.train.match_data import MatchDataset, Pool, real_canvases, scene_canvases
 from vr.train.match_judge import fit_judge, gather, judge_figures
 from vr.train.match_loop import MatchConfig, MatchTrainer
-from vr.train.match_loss import grid_error_px, match_loss, perturbed
-from vr.train.match_session import run_match_session
+from vr.train.match_loss import grid_error_px, match_loss, perturbed, total_loss
+from vr.train.match_session import Request, run_match_session
 from vr.train.run_folder import RunFolder
 
 SIZE_HW = (96, 128)
+TINY = MatchConfig(
+    size_hw=SIZE_HW, width=8, deep=16, scenes=2, batch=2, val_samples=2, judge_samples=6, tune_samples=2, workers=0
+)
+
+
+def _pool(pair: Pair) -> Pool:
+    return Pool(real_canvases([pair]), [])
 
 
 @pytest.fixture
@@ -39,13 +48,14 @@ def same_pair(tmp_path: Path) -> Pair:
 
 def _undegraded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vr.train.photometric.degrade", lambda _rng, gray, polarity=False: gray)
+    monkeypatch.setattr("vr.train.photometric.pseudo_modality", lambda _rng, gray: gray)
     monkeypatch.setattr("vr.train.photometric.mix_channels", lambda _rng, bgr: cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY))
 
 
 def test_theta_of_a_sample_is_the_truth(same_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sampling the moving image by the sample's theta gives the fixed one, by torch's own affine_grid."""
     _undegraded(monkeypatch)
-    data = MatchDataset([same_pair], (240, 320), 4, 0, {"pairs": 1.0})
+    data = MatchDataset(_pool(same_pair), (240, 320), 4, 0, {"pairs": 1.0})
     for index in range(4):
         sample = {name: value[None] for name, value in data[index].items()}
         grid = F.affine_grid(sample["theta"], [1, 1, 240, 320], align_corners=False)
@@ -59,44 +69,60 @@ def test_theta_of_a_sample_is_the_truth(same_pair: Pair, monkeypatch: pytest.Mon
 
 def test_samples_depend_on_their_index_alone(same_pair: Pair) -> None:
     shares = {"pairs": 0.5, "pseudo": 0.5}
-    later = MatchDataset([same_pair], SIZE_HW, 2, 7, shares, first_index=3)
-    whole = MatchDataset([same_pair], SIZE_HW, 6, 7, shares)
+    later = MatchDataset(_pool(same_pair), SIZE_HW, 2, 7, shares, first=3)
+    whole = MatchDataset(_pool(same_pair), SIZE_HW, 6, 7, shares)
     for name, value in whole[4].items():
         torch.testing.assert_close(later[1][name], value, atol=0.0, rtol=0.0)
     assert not torch.equal(whole[0]["moving"], whole[1]["moving"])
 
 
 def test_generated_scenes_need_no_pairs() -> None:
-    sample = MatchDataset([], SIZE_HW, 1, 0, {"pairs": 0.5, "scenes": 0.5})[0]
+    pool = Pool([], scene_canvases(1, seed=0))
+    sample = MatchDataset(pool, SIZE_HW, 1, 0, {"pairs": 0.5, "scenes": 0.5})[0]
     assert sample["moving"].shape == (1, *SIZE_HW)
     assert 0.0 <= float(sample["moving"].min()) <= float(sample["moving"].max()) <= 1.0
 
 
 def test_match_loss_is_lowest_at_the_truth() -> None:
     truth = torch.eye(3)[None, :2]
-    net = _trainer_net()
-    image = torch.rand(1, 1, *SIZE_HW, generator=torch.Generator().manual_seed(0))
-    match = net.match(*net.features(image, image), lambda _stage, _estimate: truth)[1]
+    found = _found()
 
     def loss_around(x_px: float) -> float:
-        squared = (match.candidates - torch.tensor([x_px, 0.0])).square().sum(dim=1)
-        logits = (-squared / 16.0).expand(match.logits.shape[0], match.logits.shape[1], -1)
-        logits = torch.cat([logits, match.logits[:, :, -1:] * 0.0 - 20.0], dim=2)
-        return match_loss(match._replace(logits=logits), truth, 4, *SIZE_HW).item()
+        target = found.points + torch.tensor([x_px, 0.0])
+        squared = (target.unsqueeze(1) - found.candidates).square().sum(dim=2)
+        logits = -squared[None] / 64.0
+        return match_loss(found._replace(logits=logits, nowhere=torch.tensor(-20.0)), truth, *SIZE_HW).item()
 
-    losses = [loss_around(x_px) for x_px in (0.0, 2.0, 4.0, 8.0)]
+    losses = [loss_around(x_px) for x_px in (0.0, 4.0, 8.0, 16.0)]
     assert losses == sorted(losses)
     assert losses[-1] > 2.0 * losses[0]
 
 
 def test_points_outside_belong_nowhere() -> None:
     far = torch.tensor([[[1.0, 0.0, 1000.0], [0.0, 1.0, 0.0]]])
+    found = _found()
+    sure = found._replace(logits=torch.zeros_like(found.logits), nowhere=torch.tensor(30.0))
+    assert match_loss(sure, far, *SIZE_HW).item() < 1e-6
+
+
+def test_loss_falls_when_the_rounds_start_at_the_truth() -> None:
+    """The parts name each stage's end, and only the refinement depends on its start."""
+    net, truth = _trainer_net(), torch.eye(3)[None, :2]
+    image = torch.rand(1, 1, *SIZE_HW, generator=torch.Generator().manual_seed(0))
+    off = torch.tensor([[[1.0, 0.0, 0.2], [0.0, 1.0, 0.1]]])
+    good, bad = (
+        total_loss(net.find(*net.features(image, image), SIZE_HW, lambda _l, _t, s=start: s), truth, *SIZE_HW)
+        for start in (truth, off)
+    )
+    assert float(good["coarse_px"]) == float(bad["coarse_px"])
+    assert float(good["fine_px"]) < 0.1 < float(bad["fine_px"])
+    assert good["loss"].item() < bad["loss"].item()
+
+
+def _found() -> Coarse:
     net = _trainer_net()
     image = torch.rand(1, 1, *SIZE_HW, generator=torch.Generator().manual_seed(0))
-    match = net.match(*net.features(image, image))[0]
-    nowhere = torch.full_like(match.logits, -20.0)
-    nowhere[:, :, -1] = 20.0
-    assert float(match_loss(match._replace(logits=nowhere), far, 8, *SIZE_HW)) < 1e-6
+    return net.find(*net.features(image, image), SIZE_HW).coarse
 
 
 def test_grid_error_is_the_runtime_measure() -> None:
@@ -165,23 +191,20 @@ def _ignore(_trainer: MatchTrainer, _parts: dict[str, torch.Tensor]) -> None:
 
 def _trainer(out: Path, steps: int) -> MatchTrainer:
     out.mkdir(parents=True, exist_ok=True)
-    config = MatchConfig(
-        size_hw=SIZE_HW, width=8, steps=steps, batch=2, shares={"scenes": 1.0}, val_samples=2, val_every=100, workers=0
-    )
+    config = replace(TINY, steps=steps, shares={"scenes": 1.0}, val_every=100)
     return MatchTrainer(config, Split([], [], []), RunFolder(out), "match-test-0", torch.device("cpu"))
 
 
 def _trainer_net() -> MatchNet:
     torch.manual_seed(0)
-    return MatchNet(SIZE_HW, width=8)
+    return MatchNet(SIZE_HW, width=8, deep=16)
 
 
 def test_a_session_leaves_everything_that_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pairs, out = write_pairs(tmp_path / "data", 4), tmp_path / "run"
-    config = MatchConfig(
-        size_hw=SIZE_HW, width=8, steps=4, batch=2, val_every=2, val_samples=2, judge_samples=6, workers=0
-    )
-    figures = run_match_session([pairs], out, config, "cpu", resume=False, resume_command="again")
+    config = replace(TINY, steps=4, val_every=2)
+    request = Request([pairs], None, out, "cpu")
+    figures = run_match_session(request, config)
     assert set(figures) >= {"median_px", "below_3_px", "good_refused", "foreign_refused"}
     assert json.loads((out / "figures.json").read_text())["steps"] == 4
     assert cv2.imread(str(out / "loss_curve.png")) is not None
@@ -189,13 +212,13 @@ def test_a_session_leaves_everything_that_it_promises(tmp_path: Path, capsys: py
     assert checkpoint.load(out / "best.pt").build().config["width"] == 8
     assert "2 pairs to train, 1 to validate, 1 to test" in capsys.readouterr().out
     with pytest.raises(OutputError, match="not empty"):
-        run_match_session([pairs], out, config, "cpu", resume=False, resume_command="again")
+        run_match_session(request, config)
 
 
 def test_the_judge_is_off_neither_scale_nor_order(tmp_path: Path) -> None:
     """Every third pair of a batch is torn apart, and only those have an infinite error."""
     trainer = _trainer(tmp_path / "run", steps=6)
-    data = MatchDataset([], SIZE_HW, 6, 0, {"scenes": 1.0})
+    data = MatchDataset(trainer.pool, SIZE_HW, 6, 0, {"scenes": 1.0})
     signs, errors = gather(trainer.net, data, batch=6)
     assert signs.shape == (6, trainer.net.judge[0].in_features)
     assert errors.isinf().tolist() == [False, False, True, False, False, True]

@@ -2,6 +2,7 @@
 pair.
 """
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from vr.runtime.preprocess import Frame, check_frame, to_gray
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 _NAMED_AT_MOST = 5
+
+HeldOut = dict[str, set[str] | None]
+"""Folder name to the stems that are held out of training; None means all of them."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,34 @@ def split_pairs(pairs: list[Pair], val_share: float, test_share: float) -> Split
             f"{len(pairs)} pairs leave none to train on with val_share {val_share}, test_share {test_share}"
         )
     return Split(pairs[:train], pairs[train : train + val], pairs[train + val :])
+
+
+def read_held_out(path: Path) -> HeldOut:
+    """Which pairs a training must not see: a JSON object, folder name to a list of stems, or to "all".
+
+    Raises InputError if it is not that.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path} ({error}); expected JSON: folder name to a list of stems") from error
+    good = isinstance(content, dict) and all(v == "all" or isinstance(v, list) for v in content.values())  # pyright: ignore
+    if not good:
+        raise InputError(f'{path} should be a JSON object: folder name to a list of stems, or to "all"')
+    return {name: None if stems == "all" else {str(stem) for stem in stems} for name, stems in content.items()}  # pyright: ignore
+
+
+def split_held_out(folder: Path, held_out: HeldOut, val_share: float) -> Split:
+    """Pairs named in `held_out` are the test part; the last block of the others is for validation.
+
+    A folder that `held_out` does not name has no test part. Raises InputError as `list_pairs`.
+    """
+    pairs = list_pairs(folder)
+    stems = held_out.get(folder.name, set())
+    test = pairs if stems is None else [pair for pair in pairs if pair.stem in stems]
+    rest = [pair for pair in pairs if pair not in test]
+    val = min(len(rest), max(1, round(len(rest) * val_share)))
+    return Split(rest[: len(rest) - val], rest[len(rest) - val :], test)
 
 
 def read_image(path: Path) -> Frame:

@@ -3,6 +3,7 @@ both.
 """
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +16,12 @@ Folders = Annotated[
     typer.Argument(help="Folders of aligned pairs (DIR/rgb, DIR/ir); none: generated scenes only."),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for checkpoints and figures.")]
-Steps = Annotated[int, typer.Option(min=20, help="Optimizer steps.")]
+Steps = Annotated[int, typer.Option(min=0, help="Optimizer steps; 0 for the size's own.")]
 Batch = Annotated[int, typer.Option(min=2, help="Samples per step.")]
 Rate = Annotated[float, typer.Option(min=1e-6, max=1.0, help="Peak learning rate.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
-Width = Annotated[int, typer.Option(min=8, max=64, help="Channels of the finest learned level.")]
+Size = Annotated[str, typer.Option(help="base, or small for weak processors.")]
+HoldOut = Annotated[Path | None, typer.Option(help="JSON that names the pairs to keep for the test, by folder name.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that make samples.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from OUT/last.pt.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -33,11 +35,12 @@ def register(app: typer.Typer) -> None:
 def match(
     folders: Folders = None,
     out: Out = Path("runs/match"),
-    steps: Steps = 3000,
+    hold_out: HoldOut = None,
+    size: Size = "base",
+    steps: Steps = 0,
     batch: Batch = 8,
     lr: Rate = 3e-3,
     seed: Seed = 0,
-    width: Width = 32,
     workers: Workers = 1,
     resume: Resume = False,
     device: Device = "auto",
@@ -48,11 +51,11 @@ def match(
     for module in ("torch", "tensorboard", "matplotlib"):
         cli_errors.require(module, "train")
     from vr.train.match_loop import MatchConfig
-    from vr.train.match_session import run_match_session
+    from vr.train.match_session import Request, run_match_session
 
-    pairs = folders or []
-    shares = MatchConfig().shares if pairs else {"scenes": 1.0}
-    config = MatchConfig(steps=steps, batch=batch, lr=lr, seed=seed, width=width, workers=workers, shares=shares)
-    given = [*pairs, "--out", out, "--steps", steps, "--batch", batch, "--lr", lr, "--seed", seed]
-    again = shlex.join(["vr-train", "match", *map(str, given), "--width", str(width), "--resume"])
-    run_match_session(pairs, out, config, device, resume, again)
+    config = MatchConfig.of_size(size, generated_only=not folders)
+    config = replace(config, steps=steps or config.steps, batch=batch, lr=lr, seed=seed, workers=workers)
+    given = [*(folders or []), "--out", out, "--size", size, "--steps", config.steps, "--batch", batch]
+    given += ["--lr", lr, "--seed", seed, *(["--hold-out", hold_out] if hold_out else [])]
+    again = shlex.join(["vr-train", "match", *map(str, given), "--resume"])
+    run_match_session(Request(folders or [], hold_out, out, device, resume, again), config)

@@ -1,18 +1,16 @@
 """Pairs with known transforms for the matching network, made as fast as they are consumed.
 
-Three sources, none of which needs labels:
+Three sources, none of which needs labels; all take an aligned pair of canvases and warp it by a known random affine:
 
-- `pairs`: real IR/RGB pairs that are aligned already; both sides are warped by a known random affine;
-- `pseudo`: one real RGB image, and a copy whose grey levels went through a random smooth map, as if another
-sensor
-  had seen the scene;
-- `scenes`: the generated scenes of `vr.runtime.sim`, seen by both simulated cameras, with exact truth.
+- `pairs`: real IR/RGB pairs that are aligned already;
+- `pseudo`: one image, and a copy whose grey levels went through a random smooth map, as if another sensor had seen
+  the scene;
+- `scenes`: generated scenes of `vr.runtime.sim`, seen by both simulated cameras from one place.
 
-Every sample is drawn from its own generator, `(seed, index)`: the data of a run do not depend on the number
-of workers, and a resumed run sees what the uninterrupted one would have seen.
+Every sample is drawn from its own generator, `(seed, index)`: the data of a run do not depend on the number of
+workers, and a resumed run sees what the uninterrupted one would have seen.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +20,53 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from vr.runtime.geometry import SizeHw, compose, invert, matrix_to_theta
+from vr.runtime.geometry import IDENTITY_THETA, SizeHw, compose, invert, matrix_to_theta
 from vr.runtime.preprocess import to_8bit, to_gray
-from vr.runtime.sim import Simulator, random_misalignment
-from vr.train import photometric
+from vr.runtime.sim import Simulator
+from vr.train import photometric, scenes
 from vr.train.data import Pair, read_image
 
 CANVAS_WIDTH = 534
+CANVAS_HW: SizeHw = (400, CANVAS_WIDTH)
 SCENE_FRAMES = 600
 
 Gray = NDArray[np.uint8]
+Canvases = list[tuple[Gray, Gray]]
+Shares = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What samples are cut from: aligned (IR, RGB) canvases, uint8, of real pairs and of generated scenes."""
+
+    real: Canvases
+    scenes: Canvases
+
+
+@dataclass(frozen=True)
+class Augment:
+    """degrade: with night, glare, noise, text and the like (`vr.train.photometric`). strong_from: number of the first
+    sample whose scene is merged with another one, bent, and partly covered, so that no scene can be learned by heart.
+    """
+
+    degrade: bool = True
+    strong_from: int = 1 << 62
+
+
+def real_canvases(pairs: list[Pair]) -> Canvases:
+    """The pairs' images, 534 px wide. Raises InputError for an unreadable one."""
+    return [(_canvas(pair.ir), _canvas(pair.rgb)) for pair in pairs]
+
+
+def scene_canvases(count: int, seed: int) -> Canvases:
+    """`count` generated scenes, the same ones for the same seed. Takes about 0.1 s each."""
+    return [_scene(seed, number) for number in range(count)]
+
+
+def _scene(seed: int, number: int) -> tuple[Gray, Gray]:
+    rng = np.random.default_rng((seed, number))
+    scene = Simulator(int(rng.integers(1 << 31)), CANVAS_HW, CANVAS_HW, misalignment=IDENTITY_THETA, drift_px_s=0.0)
+    return scene.frames(int(rng.integers(SCENE_FRAMES)))
 
 
 @dataclass(frozen=True)
@@ -70,50 +105,56 @@ class MatchDataset(Dataset[dict[str, torch.Tensor]]):
 
     def __init__(
         self,
-        pairs: list[Pair],
+        pool: Pool,
         size_hw: SizeHw,
         length: int,
         seed: int,
-        shares: dict[str, float],
-        first_index: int = 0,
+        shares: Shares,
+        first: int = 0,
+        augment: Augment | None = None,
     ) -> None:
-        self.size_hw, self.length, self.seed, self.first_index = size_hw, length, seed, first_index
-        self.limits = WarpRange()
-        self.canvases = [(_canvas(pair.ir), _canvas(pair.rgb)) for pair in pairs]
-        usable = {name: share for name, share in shares.items() if share > 0 and (self.canvases or name == "scenes")}
-        self.names = list(usable)
-        self.shares = np.array(list(usable.values())) / sum(usable.values())
+        self.pool, self.size_hw, self.length, self.seed, self.first = pool, size_hw, length, seed, first
+        self.limits, self.augment = WarpRange(), augment or Augment()
+        usable = {
+            "pairs": bool(pool.real),
+            "scenes": bool(pool.scenes),
+            "pseudo": bool(pool.real or pool.scenes),
+        }
+        chosen = {name: share for name, share in shares.items() if share > 0 and usable[name]}
+        self.names = list(chosen)
+        self.shares = np.array(list(chosen.values())) / sum(chosen.values())
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        rng = np.random.default_rng((self.seed, self.first_index + index))
-        source: Callable[[np.random.Generator], tuple[Gray, Gray, NDArray[np.float64]]]
-        source = getattr(self, "_" + self.names[rng.choice(len(self.names), p=self.shares)])
-        moving, fixed, matrix = source(rng)
+        number = self.first + index
+        rng = np.random.default_rng((self.seed, number))
+        moving, fixed, matrix = self._draw(rng, self.names[rng.choice(len(self.names), p=self.shares)], number)
+        if number >= self.augment.strong_from:
+            moving, fixed = (photometric.occlude(rng, image) for image in (moving, fixed))
         theta = matrix_to_theta(matrix, self.size_hw, self.size_hw)
         return {"moving": _tensor(moving), "fixed": _tensor(fixed), "theta": torch.from_numpy(theta).float()}
 
-    def _pairs(self, rng: np.random.Generator) -> tuple[Gray, Gray, NDArray[np.float64]]:
-        ir, rgb = self.canvases[rng.integers(len(self.canvases))]
+    def _draw(self, rng: np.random.Generator, name: str, number: int) -> tuple[Gray, Gray, NDArray[np.float64]]:
+        if name == "pseudo":
+            pair = self._pair(rng, self.pool.real or self.pool.scenes, number)
+            source = pair[1] if rng.random() < 0.8 else pair[0]
+            return self._warped(rng, photometric.pseudo_modality(rng, source), to_gray(source))
+        ir, rgb = self._pair(rng, self.pool.real if name == "pairs" else self.pool.scenes, number)
         gray = to_gray(rgb) if rng.random() < 0.7 else photometric.mix_channels(rng, rgb)
-        return self._warped(rng, to_gray(ir), gray)
+        one_channel = to_gray(ir)
+        if rng.random() < 0.1:
+            one_channel = photometric.pseudo_modality(rng, one_channel)
+        return self._warped(rng, one_channel, gray)
 
-    def _pseudo(self, rng: np.random.Generator) -> tuple[Gray, Gray, NDArray[np.float64]]:
-        ir, rgb = self.canvases[rng.integers(len(self.canvases))]
-        source = rgb if rng.random() < 0.8 else ir
-        return self._warped(rng, photometric.pseudo_modality(rng, source), to_gray(source))
-
-    def _scenes(self, rng: np.random.Generator) -> tuple[Gray, Gray, NDArray[np.float64]]:
-        h, w = self.size_hw
-        limits = self.limits
-        theta = random_misalignment(rng, limits.shift_share, limits.rotation_deg, limits.scale, limits.shear_deg)
-        scene = Simulator(int(rng.integers(1 << 31)), (h, w), (h, w), misalignment=theta, drift_px_s=0.0)
-        index = int(rng.integers(SCENE_FRAMES))
-        ir, rgb = scene.frames(index)
-        moving, fixed = photometric.degrade(rng, ir), photometric.degrade(rng, to_gray(rgb))
-        return moving, fixed, scene.matrix_rgb_to_ir(index)
+    def _pair(self, rng: np.random.Generator, canvases: Canvases, number: int) -> tuple[Gray, Gray]:
+        pair = canvases[rng.integers(len(canvases))]
+        if number < self.augment.strong_from:
+            return pair
+        if rng.random() < 0.6:
+            pair = scenes.merged(rng, pair, canvases[rng.integers(len(canvases))])
+        return scenes.bent(rng, pair) if rng.random() < 0.6 else pair
 
     def _warped(self, rng: np.random.Generator, ir: Gray, gray: Gray) -> tuple[Gray, Gray, NDArray[np.float64]]:
         """Two views of one canvas, `matrix` apart; what lies outside the canvas is filled in one of three
@@ -124,6 +165,8 @@ class MatchDataset(Dataset[dict[str, torch.Tensor]]):
         border = int(rng.choice([cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT]))
         fixed = _sample(gray, view, self.size_hw, border)
         moving = _sample(ir, compose(view, invert(matrix)), self.size_hw, border)
+        if not self.augment.degrade:
+            return moving, fixed, matrix
         return photometric.degrade(rng, moving, polarity=True), photometric.degrade(rng, fixed), matrix
 
 

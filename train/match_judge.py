@@ -34,11 +34,11 @@ def gather(net: MatchNet, dataset: MatchDataset, batch: int) -> tuple[Tensor, Te
             foreign = torch.arange(len(moving), device=device) % 3 == 2
             moving = torch.where(foreign.reshape(-1, 1, 1, 1), moving.roll(1, 0), moving)
             height, width = fixed.shape[-2:]
-            matches, refined = net.register(moving, fixed)
+            found = net.find(*net.features(moving, fixed), (height, width))
             truth = affine_fit.theta_to_centred(theta, height, width)
-            affine = affine_fit.theta_to_centred(refined.theta, height, width)
+            affine = affine_fit.theta_to_centred(found.theta, height, width)
             error = grid_error_px(affine, truth, height, width) * (320.0 / width)
-            signs.append(evidence(matches, refined, height, width))
+            signs.append(evidence(found, height, width))
             errors.append(torch.where(foreign, torch.inf, error))
     return torch.cat(signs), torch.cat(errors)
 

@@ -16,7 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from vr.models import affine_fit
-from vr.models.match import MatchNet
+from vr.models.encoder import Features
+from vr.models.match import FINE, MatchNet
+from vr.models.refinement import Level, refine
 from vr.runtime.aligner import REFUSE_BELOW
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
@@ -24,32 +26,65 @@ from vr.train import checkpoint
 from vr.train.checkpoint import Checkpoint
 from vr.train.data import Pair, Split
 from vr.train.loop import ignore_stop_signals
-from vr.train.match_data import MatchDataset
+from vr.train.match_data import Augment, Canvases, MatchDataset, Pool, real_canvases, scene_canvases
 from vr.train.match_judge import fit_judge, gather, judge_figures
 from vr.train.match_loss import START_ERRORS_PX, grid_error_px, perturbed, total_loss
+from vr.train.match_tune import tune_damping
 from vr.train.run_folder import RunFolder
 
 OnStep = Callable[["MatchTrainer", dict[str, Tensor]], None]
 _SAVE_EVERY = 100
 _LOG_EVERY = 25
+# Added to the seed for scenes that are measured on and not trained on.
+_UNSEEN = 1_000_003
+_SETTLING_ROUNDS, _SETTLING_STEP, _SETTLED_SHARE = 10, 1.8, 0.5
+
+
+SIZES: dict[str, dict[str, Any]] = {
+    "base": {"size_hw": (240, 320), "width": 24, "deep": 64, "rounds": (5, 5), "early_rounds": (4, 3)},
+    "small": {"size_hw": (160, 208), "width": 16, "deep": 32, "rounds": (4, 3), "early_rounds": (3, 2)},
+}
 
 
 @dataclass(frozen=True)
 class MatchConfig:
-    """How the matching network is trained. The defaults are the recipe of the embedded model."""
+    """How the matching network is trained. The defaults are the recipe of the embedded model.
+
+    rounds: Gauss-Newton rounds of the network at each level; early_rounds: how many of them are trained, each for
+    itself, before `polish_from` (share of the steps). From there on all rounds are trained through each other, half of
+    the time from where many rounds end, so that the optimum comes to lie where it should.
+    scenes: generated scenes to draw; degrade: with `vr.train.photometric.degrade`; strong_from (share of the steps):
+    from there on scenes are also merged and bent (`vr.train.scenes`) and partly covered.
+    """
 
     size_hw: SizeHw = (240, 320)
-    width: int = 32
-    steps: int = 3000
+    width: int = 24
+    deep: int = 64
+    rounds: tuple[int, int] = (5, 5)
+    early_rounds: tuple[int, int] = (4, 3)
+    polish_from: float = 0.6
+    strong_from: float = 0.65
+    scenes: int = 500
+    degrade: bool = True
+    steps: int = 7000
     batch: int = 8
     lr: float = 3e-3
     weight_decay: float = 1e-4
     seed: int = 0
-    shares: dict[str, float] = field(default_factory=lambda: {"pairs": 0.5, "pseudo": 0.2, "scenes": 0.3})
+    shares: dict[str, float] = field(default_factory=lambda: {"pairs": 0.6, "pseudo": 0.2, "scenes": 0.2})
     val_every: int = 500
     val_samples: int = 120
+    tune_samples: int = 96
     judge_samples: int = 1500
     workers: int = 1
+
+    @classmethod
+    def of_size(cls, size: str, generated_only: bool = False) -> "MatchConfig":
+        """The recipe of an embedded model. Raises InputError for an unknown size."""
+        if size not in SIZES:
+            raise InputError(f"size {size!r} is unknown; expected one of {', '.join(SIZES)}")
+        data: dict[str, Any] = {"shares": {"scenes": 0.8, "pseudo": 0.2}, "scenes": 1000} if generated_only else {}
+        return cls(**SIZES[size], **data)
 
 
 class MatchTrainer:
@@ -59,11 +94,13 @@ class MatchTrainer:
         self.config, self.split, self.folder, self.run, self.device = config, split, folder, run, device
         torch.manual_seed(config.seed)
         # This memory format makes a step on a CPU 10 % faster.
-        self.net = MatchNet(config.size_hw, config.width).to(device)
+        self.net = MatchNet(config.size_hw, config.width, config.deep, config.rounds).to(device)
         self.net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # missing in torch's types
         self.optimizer = torch.optim.AdamW(self.net.parameters(), config.lr, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate_at)
         self.generator = torch.Generator().manual_seed(config.seed)
+        self.pool = Pool(real_canvases(split.train), scene_canvases(config.scenes, config.seed))
+        self._unseen_scenes: Canvases | None = None
         self.step = 0
         self.history: list[dict[str, Any]] = []
 
@@ -93,17 +130,15 @@ class MatchTrainer:
         return self.step >= self.config.steps
 
     def finish(self) -> dict[str, float]:
-        """Fits the judge, measures the test split, writes `final.pt` and `figures.json`; returns the
-        figures.
-        """
+        """Tunes the damping, fits the judge, writes `best.pt`, and returns the figures of the test split."""
         config = self.config
+        tune_set = self._dataset(self.split.val, config.tune_samples, config.seed + 3, _real(self.split.val))
+        tuned = tune_damping(self.net, tune_set, config.batch * 2)
         judge_pairs = [*self.split.val, *self.split.train[::8]]
         judge_set = self._dataset(judge_pairs, config.judge_samples, config.seed + 1, config.shares)
         signs, errors = gather(self.net, judge_set, config.batch * 3)
-        figures = {"judge_nats": fit_judge(self.net, signs, errors, config.seed)}
-        test_set = self._dataset(
-            self.split.test, config.val_samples * 3, config.seed + 2, {"pairs": 1.0, "scenes": 0.0}
-        )
+        figures = {**tuned, "judge_nats": fit_judge(self.net, signs, errors, config.seed)}
+        test_set = self._dataset(self.split.test, config.val_samples * 3, config.seed + 2, _real(self.split.test))
         signs, errors = gather(self.net, test_set, config.batch * 3)
         figures |= summary(errors[~errors.isinf()])
         figures |= judge_figures(self.net, signs, errors, REFUSE_BELOW)
@@ -119,9 +154,9 @@ class MatchTrainer:
         with torch.no_grad():
             for sample in DataLoader(data, config.batch * 2):
                 moving, fixed, truth = self._on_device(sample)
-                matches, refined = self.net.register(moving, fixed)
-                final = affine_fit.theta_to_centred(refined.theta, *config.size_hw)
-                affines = [*[match.affine for match in matches], final]
+                found = self.net.find(*self.net.features(moving, fixed), config.size_hw)
+                ends = [affine_fit.theta_to_centred(level[-1].theta, *config.size_hw) for level in found.rounds]
+                affines = [found.coarse.affine, *ends]
                 errors.append(torch.stack([grid_error_px(a, truth, *config.size_hw) for a in affines]))
         self.net.train()
         by_stage = torch.cat(errors, dim=1)
@@ -149,16 +184,16 @@ class MatchTrainer:
     def _one_step(self, sample: dict[str, Tensor]) -> dict[str, Tensor]:
         moving, fixed, truth = self._on_device(sample)
         height, width = self.config.size_hw
+        features = self.net.features(moving, fixed)
+        polishing = self.step >= round(self.config.polish_from * self.config.steps)
 
-        def start(index: int, estimate: Tensor) -> Tensor:
-            reach = START_ERRORS_PX[index]
-            random = perturbed(truth, reach, width, self.generator)
-            coin = torch.rand(len(truth), generator=self.generator).to(truth.device)
-            usable = (grid_error_px(estimate, truth, height, width) < reach) & (coin < 0.5)
-            return torch.where(usable.reshape(-1, 1, 1), estimate, random)
+        def start(level: int, theta: Tensor) -> Tensor:
+            starts = self._starts(level, theta, truth)
+            return self._settled(features, starts, truth) if polishing and level == FINE else starts
 
-        matches = self.net.match(*self.net.features(moving, fixed), start)
-        parts = total_loss(matches, truth, height, width)
+        rounds = None if polishing else self.config.early_rounds
+        found = self.net.find(*features, (height, width), start, rounds)
+        parts = total_loss(found, truth, height, width)
         self.optimizer.zero_grad()
         parts["loss"].backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -166,6 +201,29 @@ class MatchTrainer:
         self.schedule.step()
         self.step += 1
         return parts
+
+    def _starts(self, level: int, theta: Tensor, truth: Tensor) -> Tensor:
+        """Where a level starts: half of the time, if it is near enough, from what the stage before found."""
+        height, width = self.config.size_hw
+        reach = START_ERRORS_PX[level]
+        estimate = affine_fit.theta_to_centred(theta, height, width)
+        random = perturbed(truth, reach, width, self.generator)
+        coin = torch.rand(len(truth), generator=self.generator).to(truth.device)
+        usable = (grid_error_px(estimate, truth, height, width) < reach) & (coin < 0.5)
+        return affine_fit.centred_to_theta(torch.where(usable.reshape(-1, 1, 1), estimate, random), height, width)
+
+    def _settled(self, features: tuple[Features, Features], starts: Tensor, truth: Tensor) -> Tensor:
+        """Moves some of the fine level's starts to where many rounds end: a loss there moves the optimum itself."""
+        height, width = self.config.size_hw
+        moving, fixed = (Level(one.fine.detach(), one.fine_weight.detach()) for one in features)
+        settings = self.net.settings(FINE)
+        many = settings._replace(steps=torch.full((_SETTLING_ROUNDS,), _SETTLING_STEP, device=starts.device))
+        with torch.no_grad():
+            ends = refine(moving, fixed, starts, many, _SETTLING_ROUNDS)[1][-1].theta
+        error = grid_error_px(affine_fit.theta_to_centred(ends, height, width), truth, height, width)
+        coin = torch.rand(len(truth), generator=self.generator).to(truth.device)
+        chosen = (coin < _SETTLED_SHARE) & (error < 2.0 * START_ERRORS_PX[FINE])
+        return torch.where(chosen.reshape(-1, 1, 1), ends, starts)
 
     def _record(self, parts: dict[str, Tensor]) -> None:
         figures: dict[str, Any] = {}
@@ -189,13 +247,17 @@ class MatchTrainer:
         return moving, fixed, affine_fit.theta_to_centred(theta, *self.config.size_hw)
 
     def _dataset(self, pairs: list[Pair], length: int, seed: int, shares: dict[str, float]) -> MatchDataset:
-        return MatchDataset(pairs, self.config.size_hw, length, seed, shares)
+        if self._unseen_scenes is None:
+            self._unseen_scenes = scene_canvases(max(2, self.config.scenes // 10), self.config.seed + _UNSEEN)
+        pool = Pool(real_canvases(pairs), self._unseen_scenes)
+        return MatchDataset(pool, self.config.size_hw, length, seed, shares)
 
     def _loader(self) -> DataLoader[dict[str, Tensor]]:
         config = self.config
         first = self.step * config.batch
         length = (config.steps - self.step) * config.batch
-        data = MatchDataset(self.split.train, config.size_hw, length, config.seed, config.shares, first)
+        augment = Augment(config.degrade, round(config.strong_from * config.steps) * config.batch)
+        data = MatchDataset(self.pool, config.size_hw, length, config.seed, config.shares, first, augment)
         return DataLoader(
             data,
             config.batch,
@@ -205,7 +267,7 @@ class MatchTrainer:
         )
 
     def _training(self) -> dict[str, Any]:
-        settings = {**asdict(self.config), "size_hw": list(self.config.size_hw)}
+        settings = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.config).items()}  # pyright: ignore
         return {"settings": settings, "train_pairs": len(self.split.train)}
 
 

@@ -8,21 +8,17 @@ import torch
 from torch import Tensor
 
 from vr.models import affine_fit
-from vr.models.match import COARSE_STRIDE, MIDDLE_STRIDE, Match
+from vr.models.coarse import COARSE_STRIDE, Coarse
+from vr.models.match import LEVELS, Found
 
-# Width of the target distribution, in cells: with it the soft maximum of the squared probabilities has no
-# bias towards cell centres worth speaking of (a Gaussian squared is a narrower Gaussian of the same mean).
+# Width of the target distribution, in cells: with it the soft maximum of the squared probabilities has no bias towards
+# cell centres worth speaking of (a Gaussian squared is a narrower Gaussian of the same mean).
 _LABEL_SIGMA_CELLS = 0.7
-# How wrong a local stage's start is in training, in px at the corners: what the stage before leaves behind.
-START_ERRORS_PX = (14.0, 7.0, 3.0)
-_GRID_WEIGHTS = (0.02, 0.05, 0.1, 0.2)
-_GRID_LIMIT_PX = 20.0
-
-
-def invert(affine: Tensor) -> Tensor:
-    """Inverse of (N, 2, 3)."""
-    linear = torch.linalg.inv(affine[:, :, :2])
-    return torch.cat([linear, -linear @ affine[:, :, 2:]], dim=2)
+# How wrong the start of each refinement level is in training, in px at the corners: what the stage before leaves.
+START_ERRORS_PX = (14.0, 5.0)
+_COARSE_WEIGHT, _ROUND_WEIGHTS = 0.03, (0.05, 0.15)
+# Errors count up to about these: one hopeless pair must not outweigh the rest of the batch.
+_COARSE_LIMIT_PX, _ROUND_LIMITS_PX = 30.0, (20.0, 8.0)
 
 
 def grid_error_px(affine: Tensor, truth: Tensor, height: int, width: int, count: int = 9) -> Tensor:
@@ -34,34 +30,34 @@ def grid_error_px(affine: Tensor, truth: Tensor, height: int, width: int, count:
     return distance.square().sum(dim=2).add(1e-6).sqrt().mean(dim=1)
 
 
-def match_loss(match: Match, truth: Tensor, stride: int, height: int, width: int) -> Tensor:
-    """Cross-entropy of the match distributions; points whose place no candidate covers belong "nowhere"."""
-    target = affine_fit.apply(truth, match.points)
+def match_loss(coarse: Coarse, truth: Tensor, height: int, width: int) -> Tensor:
+    """Cross-entropy of the match distributions; points whose place lies outside the moving image are "nowhere"."""
+    target = affine_fit.apply(truth, coarse.points)
     inside = (target[:, :, 0].abs() < width / 2.0) & (target[:, :, 1].abs() < height / 2.0)
-    if match.base is not None:
-        target = affine_fit.apply(invert(match.base), target) - match.points
-        reach = match.candidates.abs().amax() + stride / 2.0
-        inside = inside & (target.abs().amax(dim=2) < reach)
-    squared = (target.unsqueeze(2) - match.candidates).square().sum(dim=3)
-    labels = torch.softmax(-squared / (2.0 * (_LABEL_SIGMA_CELLS * stride) ** 2), dim=2)
-    log_probability = match.logits.log_softmax(dim=2)
+    squared = (target.unsqueeze(2) - coarse.candidates).square().sum(dim=3)
+    labels = torch.softmax(-squared / (2.0 * (_LABEL_SIGMA_CELLS * COARSE_STRIDE) ** 2), dim=2)
+    nowhere = coarse.nowhere.expand(*coarse.logits.shape[:2], 1)
+    log_probability = torch.cat([coarse.logits, nowhere], dim=2).log_softmax(dim=2)
     found = -(labels * log_probability[:, :, :-1]).sum(dim=2)
     return torch.where(inside, found, -log_probability[:, :, -1]).mean()
 
 
-def total_loss(matches: list[Match], truth: Tensor, height: int, width: int) -> dict[str, Tensor]:
-    """`loss`, and its parts by stage: `match_i`, `grid_px_i` (mean grid error, px)."""
-    parts: dict[str, Tensor] = {}
-    loss = torch.zeros((), device=truth.device)
-    for i, (match, weight) in enumerate(zip(matches, _GRID_WEIGHTS, strict=True)):
-        stride = COARSE_STRIDE if match.base is None else MIDDLE_STRIDE
-        parts[f"match_{i}"] = match_loss(match, truth, stride, height, width)
-        error = grid_error_px(match.affine, truth, height, width)
-        parts[f"grid_px_{i}"] = error.detach().mean()
-        # A saturating error: one hopeless pair must not outweigh the rest of the batch.
-        loss = loss + parts[f"match_{i}"] + weight * (_GRID_LIMIT_PX * torch.tanh(error / _GRID_LIMIT_PX)).mean()
+def total_loss(found: Found, truth: Tensor, height: int, width: int) -> dict[str, Tensor]:
+    """`loss`, and its parts: `match`, and the mean errors `coarse_px`, `middle_px`, `fine_px` of each stage's end."""
+    error = grid_error_px(found.coarse.affine, truth, height, width)
+    parts = {"match": match_loss(found.coarse, truth, height, width), "coarse_px": error.detach().mean()}
+    loss = parts["match"] + _COARSE_WEIGHT * _limited(error, _COARSE_LIMIT_PX)
+    for level, name in zip(LEVELS, ("middle_px", "fine_px"), strict=True):
+        for one in found.rounds[level]:
+            error = grid_error_px(affine_fit.theta_to_centred(one.theta, height, width), truth, height, width)
+            loss = loss + _ROUND_WEIGHTS[level] * _limited(error, _ROUND_LIMITS_PX[level])
+        parts[name] = error.detach().mean()
     parts["loss"] = loss
     return parts
+
+
+def _limited(error_px: Tensor, limit_px: float) -> Tensor:
+    return (limit_px * torch.tanh(error_px / limit_px)).mean()
 
 
 def perturbed(truth: Tensor, error_px: float, width: int, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from vr.runtime.errors import InputError
 from vr.runtime.stopping import stop_on_signals
-from vr.train.data import Split, check_images, list_pairs, split_pairs
+from vr.train.data import Split, check_images, list_pairs, read_held_out, split_held_out, split_pairs
 from vr.train.loop import resolve_device
 from vr.train.match_loop import MatchConfig, MatchTrainer, OnStep
 from vr.train.report import save_figures, save_picture
@@ -24,19 +26,35 @@ from vr.train.run_folder import RunFolder
 VAL_SHARE, TEST_SHARE = 0.1, 0.1
 
 
-def run_match_session(
-    folders: list[Path], out: Path, config: MatchConfig, device: str, resume: bool, resume_command: str
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    folders: of aligned pairs; none trains on generated scenes alone. hold_out: JSON file, see
+    `vr.train.data.read_held_out`; without one the last tenth of each folder is the test part. resume_command: what to
+    type after an interruption.
+    """
+
+    folders: list[Path]
+    hold_out: Path | None
+    out: Path
+    device: str = "auto"
+    resume: bool = False
+    resume_command: str = ""
+
+
+def run_match_session(request: Request, config: MatchConfig) -> dict[str, float]:
     """Trains the matching network and returns the test figures.
 
-    Writes into `out`: `last.pt`, `best.pt`, `loss_curve.png`, `figures.json`, `tensorboard/`. Raises a VrError before
-    anything is written if the input is unusable, and KeyboardInterrupt after Ctrl-C, when the state is saved.
+    Writes into `request.out`: `last.pt`, `best.pt`, `loss_curve.png`, `figures.json`, `tensorboard/`. Raises a VrError
+    before anything is written if the input is unusable, and KeyboardInterrupt after Ctrl-C, when the state is saved.
     """
-    run_folder = RunFolder(out)
-    saved = run_folder.resume() if resume else None
-    split = _split(folders)
-    run = f"{out.resolve().name}-{time.strftime('%Y%m%d')}-{config.seed}"
-    trainer = MatchTrainer(config, split, run_folder, run, resolve_device(device))
+    run_folder = RunFolder(request.out)
+    saved = run_folder.resume() if request.resume else None
+    split = _split(request.folders, request.hold_out)
+    run = f"{request.out.resolve().name}-{time.strftime('%Y%m%d')}-{config.seed}"
+    typer.echo(f"drawing {config.scenes} generated scenes")
+    trainer = MatchTrainer(config, split, run_folder, run, resolve_device(request.device))
     if saved is not None:
         trainer.restore(saved)
     else:
@@ -48,7 +66,7 @@ def run_match_session(
     with stop_on_signals() as stop, _reporting(trainer) as on_step:
         finished = trainer.train(stop.is_set, on_step)
     if not finished:
-        typer.echo(f"stopped after step {trainer.step}; go on with: {resume_command}", err=True)
+        typer.echo(f"stopped after step {trainer.step}; go on with: {request.resume_command}", err=True)
         raise KeyboardInterrupt
     return _conclude(trainer)
 
@@ -95,10 +113,16 @@ def _reporting(trainer: MatchTrainer) -> Iterator[OnStep]:
         yield on_step
 
 
-def _split(folders: list[Path]) -> Split:
-    """Each folder is split by blocks on its own; no folder gives an empty split (generated scenes only)."""
-    splits = [split_pairs(list_pairs(folder), VAL_SHARE, TEST_SHARE) for folder in folders]
+def _split(folders: list[Path], hold_out: Path | None) -> Split:
+    """Each folder is split on its own; no folder gives an empty split (generated scenes only)."""
+    if hold_out is None:
+        splits = [split_pairs(list_pairs(folder), VAL_SHARE, TEST_SHARE) for folder in folders]
+    else:
+        held_out = read_held_out(hold_out)
+        splits = [split_held_out(folder, held_out, VAL_SHARE) for folder in folders]
     split = Split(*([pair for s in splits for pair in getattr(s, part)] for part in ("train", "val", "test")))
+    if folders and not split.train:
+        raise InputError(f"{hold_out} holds out every pair of the folders; leave some to train on")
     check_images(split.all_pairs)
     return split
 

@@ -36,6 +36,8 @@ def degrade(rng: np.random.Generator, gray: Gray, polarity: bool = False) -> Gra
     x = gray.astype(np.float32)
     if polarity and rng.random() < 0.3:
         x = 255.0 - x
+    if rng.random() < 0.1:
+        x = _night(rng, x)
     if rng.random() < 0.5:
         x = 255.0 * (x / 255.0) ** np.float32(np.exp(rng.uniform(-0.7, 0.7)))
     if rng.random() < 0.3:
@@ -50,6 +52,23 @@ def degrade(rng: np.random.Generator, gray: Gray, polarity: bool = False) -> Gra
     out = np.clip(x, 0, 255).astype(np.uint8)
     if rng.random() < 0.1:
         out = _text(rng, out)
+    if rng.random() < 0.08:
+        out = _bars(rng, out)
+    return out
+
+
+def occlude(rng: np.random.Generator, gray: Gray) -> Gray:
+    """(h, w) with, a third of the time, one to four rectangles that show something else: a level, or noise."""
+    if rng.random() < 0.67:
+        return gray
+    h, w = gray.shape
+    out = gray.copy()
+    for _ in range(int(rng.integers(1, 5))):
+        top, left = int(rng.uniform(0, 0.9) * h), int(rng.uniform(0, 0.9) * w)
+        bottom, right = top + int(rng.uniform(0.05, 0.3) * h), left + int(rng.uniform(0.05, 0.3) * w)
+        part = out[top:bottom, left:right]
+        strength = float(rng.choice([0.0, 30.0]))
+        out[top:bottom, left:right] = np.clip(rng.uniform(0, 255) + strength * rng.standard_normal(part.shape), 0, 255)
     return out
 
 
@@ -60,6 +79,13 @@ def _exposure(rng: np.random.Generator, x: NDArray[np.float32]) -> NDArray[np.fl
     gain = np.float32(np.exp(rng.uniform(np.log(0.15), np.log(1.2))))
     level = np.float32(rng.uniform(0.0, max(0.0, 1.0 - float(gain)) * 255.0))
     return x * gain + level
+
+
+def _night(rng: np.random.Generator, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Few photons: dark, steep (lights stay bright), noisy."""
+    dark = 255.0 * (x / 255.0) ** np.float32(rng.uniform(1.0, 2.5)) * np.float32(rng.uniform(0.1, 0.5))
+    noisy = dark + rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.uniform(1.0, 6.0))
+    return np.clip(noisy, 0.0, 255.0).astype(np.float32)
 
 
 def _falloff(rng: np.random.Generator, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -77,6 +103,15 @@ def _glare(rng: np.random.Generator, x: NDArray[np.float32]) -> NDArray[np.float
         centre = int(rng.integers(w)), int(rng.integers(h))
         cv2.circle(spot, centre, int(rng.integers(3, 20)), 255.0, -1)
     return x + cv2.GaussianBlur(spot, (0, 0), float(rng.uniform(4, 20))) * np.float32(rng.uniform(0.5, 2.0))
+
+
+def _bars(rng: np.random.Generator, gray: Gray) -> Gray:
+    """Borders without content, as letterboxed video has them."""
+    h, w = gray.shape
+    top, left = int(rng.uniform(0, 0.12) * h), int(rng.uniform(0, 0.12) * w)
+    out = np.zeros_like(gray)
+    out[top : h - top, left : w - left] = gray[top : h - top, left : w - left]
+    return out
 
 
 def _text(rng: np.random.Generator, gray: Gray) -> Gray:

@@ -14,7 +14,8 @@ class TransformSink:
     """One JSON object per output frame and line, flushed at once so that other programs can follow.
 
     Keys: `index`, `ir_time_s`, `rgb_time_s`, `state`, `confidence` (null where the model has none),
-    `matrix_rgb_to_ir` (2x3 in native pixels, null if refused or dense), `latency_ms` (a dict by stage).
+    `matrix_rgb_to_ir` (in native pixels, rows of numbers: 2x3 of an affine model, 3x3 with last entry 1 of a homography
+    model; null if refused or dense), `latency_ms` (a dict by stage).
 
     A new file is written under its own name; one that replaces another takes its place when it is closed.
     """

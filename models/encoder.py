@@ -1,0 +1,75 @@
+"""The learned features of the matching network: one encoder for both images.
+
+It sees the oriented gradients of the fixed front-end (`vr.models.oriented_gradients`), which have lost most of what
+tells the modalities apart, and gives features at three scales: coarse ones that tell places apart, and two finer
+levels that the refinement slides along.
+"""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vr.models.oriented_gradients import ORIENTATIONS, OrientedGradients
+
+COARSE_CHANNELS, MIDDLE_CHANNELS = 48, 16
+
+
+class Features(NamedTuple):
+    """coarse (N, 48, H/8, W/8) and middle (N, 16, H/4, W/4), unit vectors; fine (N, 8, H/2, W/2), the front-end's own;
+    middle_weight, fine_weight (N, 1, H/4, W/4): what each place counts in the refinement, in (0, 1).
+    """
+
+    coarse: Tensor
+    middle: Tensor
+    fine: Tensor
+    middle_weight: Tensor
+    fine_weight: Tensor
+
+
+class Encoder(nn.Module):
+    """(N, 1, H, W) in [0, 1] -> `Features`. H and W multiples of 16."""
+
+    def __init__(self, width: int, deep: int) -> None:
+        super().__init__()
+        self.gradients = OrientedGradients()
+        self.down4 = nn.Sequential(_conv(ORIENTATIONS, width), Context(width, 1))
+        self.down8 = nn.Sequential(_conv(width, deep), *[Context(deep, d) for d in (1, 2, 4, 2)])
+        self.head8 = nn.Conv2d(deep, COARSE_CHANNELS, 1)
+        self.lateral4 = nn.Conv2d(deep, width, 1)
+        self.head4 = nn.Conv2d(width, MIDDLE_CHANNELS + 2, 1)
+
+    def forward(self, image: Tensor) -> Features:
+        """See the class docstring."""
+        edges = self.gradients(F.avg_pool2d(image, 2))
+        x4 = self.down4(edges)
+        x8 = self.down8(x4)
+        wide = F.interpolate(self.lateral4(x8), scale_factor=2.0, mode="bilinear", align_corners=False)
+        y4 = F.relu(x4 + wide)
+        middle, weights = self.head4(y4).split([MIDDLE_CHANNELS, 2], dim=1)
+        middle_weight, fine_weight = weights.sigmoid().chunk(2, dim=1)
+        return Features(unit(self.head8(x8)), unit(middle), edges, middle_weight, fine_weight)
+
+
+class Context(nn.Module):
+    """Depthwise dilated convolution plus a pointwise one, added to its input: a wide view at little cost."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.wide = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, groups=width, bias=False)
+        self.mix = nn.Sequential(nn.BatchNorm2d(width), nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        return F.relu(x + self.mix(self.wide(x)))
+
+
+def unit(features: Tensor) -> Tensor:
+    """Vectors along dim 1 scaled to Euclidean length 1."""
+    return features * ((features * features).sum(dim=1, keepdim=True) + 1e-6).rsqrt()
+
+
+def _conv(inputs: int, outputs: int) -> nn.Sequential:
+    """Halves the size."""
+    convolution = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())

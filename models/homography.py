@@ -1,0 +1,146 @@
+"""Two more unknowns: Gauss-Newton for a homography, after the affine is found.
+
+A plane seen from two places, or a camera tilted against the other, gives a homography. Its two projective unknowns are
+weak in a single pair, so they are searched last, from the refined affine, again on the middle and then on the fine
+features. The increment on the fixed side, in normalised coordinates, as in `vr.models.refinement` with two unknowns
+more:
+
+    x' = (x + a11 x + a12 y + tx) / (1 + g1 x + g2 y),  to first order  x' = x + a11 x + a12 y + tx - (g1 x + g2 y) x
+
+and the same for y (Baker & Matthews, IJCV 2004, section 3.2, with the warp of their table for homographies).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vr.models.base import Registration, RegistrationNet, SizeHw
+from vr.models.encoder import Features
+from vr.models.geometry import homography_flow, project
+from vr.models.match import FINE, MIDDLE, MatchNet, evidence
+from vr.models.refinement import (
+    Level,
+    Settings,
+    Template,
+    _next_step,
+    cells_per_unit,
+    damped_inverse,
+    make_template,
+    pull,
+)
+
+# Rounds at each level. The affine that they start from is off by several pixels at the border, too far for the fine
+# features alone.
+_ROUNDS = {MIDDLE: 3, FINE: 3}
+_FIRST_STEP = 2.0
+# How firmly the projective unknowns are held at zero, relative to what determines them.
+_PROJECTIVE_DAMPING = 0.05
+
+
+class HomographyNet(RegistrationNet):
+    """A `MatchNet` whose answer is a homography: theta (N, 3, 3), last entry 1. Needs no training of its own.
+
+    The constructor takes what `MatchNet` takes; `match` holds its weights.
+    """
+
+    network = "match-homography"
+    kind = "homography"
+    dynamic = True
+    size_multiple = 16
+    has_confidence = True
+
+    def __init__(
+        self, size_hw: SizeHw = (240, 320), width: int = 24, deep: int = 64, rounds: tuple[int, int] = (5, 5)
+    ) -> None:
+        rounds = int(rounds[0]), int(rounds[1])
+        super().__init__((int(size_hw[0]), int(size_hw[1])), width=width, deep=deep, rounds=rounds)
+        self.match = MatchNet(size_hw, width, deep, rounds)
+
+    @classmethod
+    def around(cls, match: MatchNet) -> "HomographyNet":
+        """The same network, its affine refined to a homography; shares no weights with `match`."""
+        net = cls(**match.config)
+        net.match.load_state_dict(match.state_dict())
+        return net.train(match.training)
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
+        """Moving, fixed (N, 1, H, W) in [0, 1] -> flow, theta (N, 3, 3) and confidence."""
+        height, width = fixed.shape[-2:]
+        of_moving, of_fixed = self.match.features(moving, fixed)
+        found = self.match.find(of_moving, of_fixed, (height, width))
+        last_row = torch.tensor([[[0.0, 0.0, 1.0]]], device=fixed.device).expand(fixed.shape[0], 1, 3)
+        theta = torch.cat([found.theta, last_row], dim=1)
+        for level, rounds in _ROUNDS.items():
+            of_level = _at_level(of_moving, level), _at_level(of_fixed, level)
+            theta = refine_homography(*of_level, theta, self.match.settings(level), rounds)
+        confidence = torch.sigmoid(self.match.judge(evidence(found, height, width)).squeeze(1))
+        return Registration(homography_flow(theta, height, width), theta, confidence)
+
+
+def _at_level(features: Features, level: int) -> Level:
+    if level == MIDDLE:
+        return Level(features.middle, features.middle_weight)
+    return Level(features.fine, features.fine_weight)
+
+
+def refine_homography(moving: Level, fixed: Level, matrix: Tensor, settings: Settings, rounds: int) -> Tensor:
+    """One level: a homography (N, 3, 3) of normalised points, last entry 1, to a better one.
+
+    settings: of the level's affine rounds; the step lengths follow the pair, as in `vr.models.refinement.refine`.
+    """
+    template = make_template(fixed)
+    motions = _motions(template, (fixed.features.shape[-2], fixed.features.shape[-1]))
+    inverse = _damped_inverse(_normal(template, motions), settings.damping)
+    step = torch.full_like(matrix[:, :1, :1], _FIRST_STEP)
+    before: Tensor | None = None
+    for _ in range(rounds):
+        found = pull(template, moving, project(matrix, template.grid).transpose(1, 2), settings.tolerance)
+        left = template.weight.sum(dim=1) / (found.weight.sum(dim=1) + 1e-3)
+        right = found.force.flatten(1).unsqueeze(1) @ motions.flatten(0, 1)
+        change = right @ inverse * left.reshape(-1, 1, 1)
+        if before is not None:
+            step = _next_step(step, before, change)
+        before = change
+        matrix = matrix - matrix @ F.pad(step * change, (0, 1)).reshape(-1, 3, 3)
+    return matrix / matrix[:, 2:, 2:]
+
+
+def _motions(template: Template, size_hw: SizeHw) -> Tensor:
+    """(2, P, 8): how far each point moves along x and y, in cells, by one unit of each unknown, a11 a12 tx a21 a22 ty
+    g1 g2.
+    """
+    points = template.grid.transpose(0, 1)
+    none = torch.zeros_like(points)
+    along_x = torch.cat([points, none, -points[:, :1] * points[:, :2]], dim=1)
+    along_y = torch.cat([none, points, -points[:, 1:2] * points[:, :2]], dim=1)
+    scale = cells_per_unit(size_hw, points)
+    return torch.stack([along_x * scale[0], along_y * scale[3]])
+
+
+def _normal(template: Template, motions: Tensor) -> Tensor:
+    """(N, 8, 8): the weighted sum over points and channels of the products of what each unknown does to a feature."""
+    along_x, along_y = template.slopes[:, 0], template.slopes[:, 1]
+    pairs = (along_x, along_x), (along_x, along_y), (along_y, along_y)
+    xx, xy, yy = ((a * b).sum(dim=1).mul(template.weight).unsqueeze(2) for a, b in pairs)
+    by_x, by_y = motions.unbind()
+    return by_x.transpose(0, 1) @ (xx * by_x + xy * by_y) + by_y.transpose(0, 1) @ (xy * by_x + yy * by_y)
+
+
+def _damped_inverse(normal: Tensor, damping: Tensor) -> Tensor:
+    """Inverse of the damped normal matrix (N, 8, 8), through the Schur complement of the affine block."""
+    affine_inverse = damped_inverse(normal[:, :6, :6], damping)
+    mixed = affine_inverse @ normal[:, :6, 6:]
+    own = normal[:, 6:, 6:]
+    eye = torch.eye(2, device=own.device)
+    held = own + (_PROJECTIVE_DAMPING * own + 1.0) * eye
+    projective_inverse = _inverse_2x2(held - normal[:, 6:, :6] @ mixed)
+    across = mixed @ projective_inverse
+    upper = torch.cat([affine_inverse + across @ mixed.transpose(1, 2), -across], dim=2)
+    return torch.cat([upper, torch.cat([-across.transpose(1, 2), projective_inverse], dim=2)], dim=1)
+
+
+def _inverse_2x2(m: Tensor) -> Tensor:
+    """Adjugate (trace I - M) over the determinant, (N, 2, 2)."""
+    eye = torch.eye(2, device=m.device)
+    adjugate = (m * eye).sum(dim=(1, 2), keepdim=True) * eye - m
+    return 2.0 * adjugate / (m * adjugate.transpose(1, 2)).sum(dim=(1, 2), keepdim=True)

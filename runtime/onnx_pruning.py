@@ -1,0 +1,117 @@
+"""Cuts out of an ONNX file what nobody will ask for.
+
+onnxruntime computes the whole graph at every run, whichever outputs are fetched: `only_execute_path_to_fetches` of
+its RunOptions works in training builds alone (microsoft/onnxruntime#16013), and nodes whose results are not used are
+not removed either. The onnx package could do it, but an edge box does not have it; what is needed of the file format
+is little: messages are sequences of fields, a field is a tag (number << 3 | wire type) and its content (Protocol
+Buffers, "Encoding"); field numbers are those of onnx.proto.
+"""
+
+from collections.abc import Callable, Iterator
+
+_MODEL_GRAPH = 7
+_GRAPH_NODE, _GRAPH_OUTPUT = 1, 12
+_NODE_INPUT, _NODE_OUTPUT, _NODE_ATTRIBUTE = 1, 2, 5
+_VALUE_NAME = 1
+_ATTRIBUTE_SUBGRAPHS = (6, 11)
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FIXED_LENGTHS = {_FIXED64: 8, _FIXED32: 4}
+
+Field = tuple[int, bytes, bytes]
+"""Number, content (of the wire type _BYTES, else empty), and the field as it stands in the file."""
+
+
+def keep_outputs(model: bytes, wanted: Callable[[set[str]], set[str]]) -> bytes:
+    """The serialised ModelProto with only those outputs that `wanted` picks from all, and what they are made from.
+
+    A graph with subgraphs (If, Loop) comes back as it was. Raises ValueError for bytes that are no such message.
+    """
+    parts: list[bytes] = []
+    for number, content, whole in _fields(model):
+        parts.append(_message(_MODEL_GRAPH, _pruned_graph(content, wanted)) if number == _MODEL_GRAPH else whole)
+    return b"".join(parts)
+
+
+def _pruned_graph(graph: bytes, wanted: Callable[[set[str]], set[str]]) -> bytes:
+    fields = list(_fields(graph))
+    nodes = [content for number, content, _ in fields if number == _GRAPH_NODE]
+    if any(_has_subgraph(node) for node in nodes):
+        return graph
+    needed = wanted({_value_name(content) for number, content, _ in fields if number == _GRAPH_OUTPUT})
+    outputs, kept_nodes = set(needed), _needed_nodes(nodes, needed)
+    return b"".join(
+        whole
+        for number, content, whole in fields
+        if not (number == _GRAPH_OUTPUT and _value_name(content) not in outputs)
+        and not (number == _GRAPH_NODE and content not in kept_nodes)
+    )
+
+
+def _needed_nodes(nodes: list[bytes], needed: set[str]) -> set[bytes]:
+    """The nodes, in topological order as ONNX demands, that `needed` tensors are made from."""
+    needed = set(needed)
+    kept: set[bytes] = set()
+    for node in reversed(nodes):
+        if needed.intersection(_names(node, _NODE_OUTPUT)):
+            kept.add(node)
+            needed.update(_names(node, _NODE_INPUT))
+    return kept
+
+
+def _has_subgraph(node: bytes) -> bool:
+    attributes = (content for number, content, _ in _fields(node) if number == _NODE_ATTRIBUTE)
+    return any(number in _ATTRIBUTE_SUBGRAPHS for attribute in attributes for number, _, _ in _fields(attribute))
+
+
+def _value_name(value_info: bytes) -> str:
+    return next(iter(_names(value_info, _VALUE_NAME)), "")
+
+
+def _names(message: bytes, field_number: int) -> list[str]:
+    return [content.decode() for number, content, _ in _fields(message) if number == field_number]
+
+
+def _fields(message: bytes) -> Iterator[Field]:
+    """The fields of a message in order. Raises ValueError where it is damaged."""
+    position = 0
+    while position < len(message):
+        start = position
+        tag, position = _read_varint(message, position)
+        wire_type, content = tag & 7, b""
+        if wire_type == _VARINT:
+            _, position = _read_varint(message, position)
+        elif wire_type == _BYTES:
+            length, position = _read_varint(message, position)
+            content = message[position : position + length]
+            position += length
+        elif wire_type in _FIXED_LENGTHS:
+            position += _FIXED_LENGTHS[wire_type]
+        else:
+            raise ValueError(f"unknown wire type {wire_type}")
+        if position > len(message):
+            raise ValueError("the message ends within a field")
+        yield tag >> 3, content, message[start:position]
+
+
+def _read_varint(message: bytes, position: int) -> tuple[int, int]:
+    """A number, seven bits per byte, least significant first, and the position after it."""
+    value = shift = 0
+    while position < len(message):
+        byte = message[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return value, position
+    raise ValueError("the message ends within a number")
+
+
+def _message(field_number: int, content: bytes) -> bytes:
+    return _varint(field_number << 3 | _BYTES) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
