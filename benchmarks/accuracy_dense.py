@@ -9,7 +9,7 @@ from benchmarks.accuracy_figures import Figures, finite_or_none
 from benchmarks.accuracy_methods import Method
 from benchmarks.protocol_dense import BentPair, affine_fit, folding_share
 from vr.runtime.geometry import Float64Array
-from vr.runtime.warp import affine_source_map
+from vr.runtime.warp import matrix_source_map
 
 BEST_AFFINE = "best possible affine"
 
@@ -33,7 +33,7 @@ def dense_figures(pairs: Sequence[BentPair], models: Sequence[Method]) -> dict[s
 def as_map(source: NDArray[np.floating] | None, pair: BentPair) -> Float64Array | None:
     """A matrix (2, 3) or a map as a map (H, W, 2) of source points; None stays None."""
     if source is not None and source.ndim == 2:
-        source = affine_source_map(source, (pair.rgb.shape[0], pair.rgb.shape[1]))
+        source = matrix_source_map(source, (pair.rgb.shape[0], pair.rgb.shape[1]))
     return None if source is None else source.astype(np.float64)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy_methods import Answer
 from benchmarks.protocols import KnownPair
-from vr.runtime.geometry import apply_affine, grid_points
+from vr.runtime.geometry import apply_affine, apply_matrix, grid_points
 
 LIMITS_PX = (1.0, 3.0, 5.0, 10.0)
 EXACT_LIMITS_PX = (0.3, 1.0, 3.0)
@@ -63,7 +63,7 @@ def source_error_px(source: NDArray[np.floating] | None, pair: KnownPair) -> flo
 def source_points(source: NDArray[np.floating], points_xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where a matrix (2, 3) or a map (H, W, 2) puts points (K, 2), px; bilinear in the map."""
     if source.ndim == 2:
-        return apply_affine(source, points_xy)
+        return apply_matrix(source, points_xy)
     x, y = (points_xy[None, :, axis].astype(np.float32) for axis in (0, 1))
     found = cv2.remap(source.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found[0], np.float64)

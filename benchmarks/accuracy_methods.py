@@ -103,7 +103,7 @@ class Model:
     def _ungated(self, ir: Frame, rgb: Frame) -> NDArray[np.floating] | None:
         """What the network said of a pair that the aligner refused; None for a dense model."""
         info = self._session.info
-        if info.kind != "affine":
+        if info.kind == "dense":
             return None
         feed = {role: network_input(one, info.size_hw, info.mode) for role, one in (("moving", ir), ("fixed", rgb))}
         theta = self._session.run(feed, ["theta"])["theta"][0]

@@ -21,7 +21,7 @@ from benchmarks.accuracy_methods import Answer, Model
 from benchmarks.accuracy_sections import Bench
 from benchmarks.protocols import ALIGNED, KnownPair
 from vr.runtime.preprocess import Frame, to_gray
-from vr.runtime.warp import affine_source_map, warp_map
+from vr.runtime.warp import affine_source_map, matrix_source_map, warp_map
 
 ERROR_SCALE_PX = 10.0
 CDF_RANGE_PX = (0.3, 30.0)
@@ -50,7 +50,7 @@ def draw_pair(path: Path, pair: KnownPair, model: Model) -> None:
     axes[0].set_title("before", fontsize=9)
     after = pair.rgb[..., ::-1]
     if answer.ungated is not None:
-        found = answer.ungated if answer.ungated.ndim == 3 else affine_source_map(answer.ungated, size_hw)
+        found = answer.ungated if answer.ungated.ndim == 3 else matrix_source_map(answer.ungated, size_hw)
         after = false_colour(pair.ir, pair.rgb, found.astype(np.float32))
         distance = np.linalg.norm(found - affine_source_map(pair.matrix_rgb_to_ir, size_hw), axis=2)
         shown = axes[2].imshow(distance, cmap="inferno", vmin=0.0, vmax=ERROR_SCALE_PX)

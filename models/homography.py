@@ -22,10 +22,10 @@ from vr.models.refinement import (
     Level,
     Settings,
     Template,
-    _next_step,
     cells_per_unit,
     damped_inverse,
     make_template,
+    next_step,
     pull,
 )
 
@@ -99,7 +99,7 @@ def refine_homography(moving: Level, fixed: Level, matrix: Tensor, settings: Set
         right = found.force.flatten(1).unsqueeze(1) @ motions.flatten(0, 1)
         change = right @ inverse * left.reshape(-1, 1, 1)
         if before is not None:
-            step = _next_step(step, before, change)
+            step = next_step(step, before, change)
         before = change
         matrix = matrix - matrix @ F.pad(step * change, (0, 1)).reshape(-1, 3, 3)
     return matrix / matrix[:, 2:, 2:]

@@ -92,7 +92,7 @@ def refine(
         if settings.steps is not None:
             step = settings.steps[number]
         elif change is not None:
-            step = _next_step(step, change, proposed)
+            step = next_step(step, change, proposed)
         change = proposed
         # The estimate after the inverse of (identity + change), to first order; the next round sees what that leaves.
         results.append(result._replace(theta=theta - theta[:, :, :2] @ (step * change)))
@@ -188,7 +188,7 @@ def pull(template: Template, moving: Level, places: Tensor, tolerance: Tensor) -
     return Pull(force, base, weight, squared)
 
 
-def _next_step(step: Tensor, before: Tensor, after: Tensor) -> Tensor:
+def next_step(step: Tensor, before: Tensor, after: Tensor) -> Tensor:
     """(N, 1, 1) from the last step and the last two proposed changes, see `refine`."""
     left = (before * (before - after)).sum(dim=(1, 2), keepdim=True)
     ratio = (before * before).sum(dim=(1, 2), keepdim=True) / left.clamp(min=1e-12)

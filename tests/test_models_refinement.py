@@ -50,7 +50,7 @@ def test_steps_follow_the_pair() -> None:
     far = torch.tensor([[[0.3, -0.1, 2.0], [0.2, 0.1, -1.0]]])
     share = 0.4
     after = (1.0 - 2.5 * share) * far
-    step = refinement._next_step(torch.full((1, 1, 1), 2.5), share * far, share * after)
+    step = refinement.next_step(torch.full((1, 1, 1), 2.5), share * far, share * after)
     torch.testing.assert_close(step, torch.full((1, 1, 1), 1.0 / share))
 
 
