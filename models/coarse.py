@@ -53,14 +53,14 @@ def search(moving: Tensor, fixed: Tensor, scale: Tensor, nowhere: Tensor) -> Coa
     query = fixed[:, :, ::QUERY_STEP, ::QUERY_STEP].flatten(2).transpose(1, 2)
     logits = (scale * query) @ moving.flatten(2)
     strength = logits.exp()
-    total = strength.sum(dim=2, keepdim=True)
-    probability = strength / (total + nowhere.exp())
+    matched = strength.sum(dim=2, keepdim=True)
+    total = matched + nowhere.exp()
+    probability = strength / total
     # Squared, because a peak becomes narrower and weak background vanishes.
     squared = probability * probability
     sharpness = squared.sum(dim=2)
     affine, mass = _fit(squared, sharpness, points, candidates, (height, width))
-    found = (total / (total + nowhere.exp())).squeeze(2)
-    return Coarse(affine, logits, nowhere, points, candidates, found, sharpness, mass)
+    return Coarse(affine, logits, nowhere, points, candidates, (matched / total).squeeze(2), sharpness, mass)
 
 
 def centred_grid(height: int, width: int, like: Tensor, step: int = 1) -> Tensor:

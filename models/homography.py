@@ -15,9 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vr.models.base import Registration, RegistrationNet, SizeHw
-from vr.models.encoder import Features
 from vr.models.geometry import homography_flow, project
-from vr.models.match import FINE, MIDDLE, MatchNet, evidence
+from vr.models.match import FINE, MIDDLE, MatchNet, levels_of
 from vr.models.refinement import (
     Level,
     Settings,
@@ -27,6 +26,7 @@ from vr.models.refinement import (
     make_template,
     next_step,
     pull,
+    slope_products,
 )
 
 # Rounds at each level. The affine that they start from is off by several pixels at the border, too far for the fine
@@ -71,16 +71,10 @@ class HomographyNet(RegistrationNet):
         last_row = torch.tensor([[[0.0, 0.0, 1.0]]], device=fixed.device).expand(fixed.shape[0], 1, 3)
         theta = torch.cat([found.theta, last_row], dim=1)
         for level, rounds in _ROUNDS.items():
-            of_level = _at_level(of_moving, level), _at_level(of_fixed, level)
+            of_level = levels_of(of_moving)[level], levels_of(of_fixed)[level]
             theta = refine_homography(*of_level, theta, self.match.settings(level), rounds)
-        confidence = torch.sigmoid(self.match.judge(evidence(found, height, width)).squeeze(1))
+        confidence = self.match.confidence(found, (height, width))
         return Registration(homography_flow(theta, height, width), theta, confidence)
-
-
-def _at_level(features: Features, level: int) -> Level:
-    if level == MIDDLE:
-        return Level(features.middle, features.middle_weight)
-    return Level(features.fine, features.fine_weight)
 
 
 def refine_homography(moving: Level, fixed: Level, matrix: Tensor, settings: Settings, rounds: int) -> Tensor:
@@ -119,9 +113,7 @@ def _motions(template: Template, size_hw: SizeHw) -> Tensor:
 
 def _normal(template: Template, motions: Tensor) -> Tensor:
     """(N, 8, 8): the weighted sum over points and channels of the products of what each unknown does to a feature."""
-    along_x, along_y = template.slopes[:, 0], template.slopes[:, 1]
-    pairs = (along_x, along_x), (along_x, along_y), (along_y, along_y)
-    xx, xy, yy = ((a * b).sum(dim=1).mul(template.weight).unsqueeze(2) for a, b in pairs)
+    xx, xy, yy = slope_products(template.slopes, template.weight).unsqueeze(3).unbind(dim=1)
     by_x, by_y = motions.unbind()
     return by_x.transpose(0, 1) @ (xx * by_x + xy * by_y) + by_y.transpose(0, 1) @ (xy * by_x + yy * by_y)
 

@@ -82,9 +82,12 @@ class MatchNet(RegistrationNet):
         """Moving, fixed (N, 1, H, W) in [0, 1] -> flow, theta, confidence and information."""
         height, width = fixed.shape[-2:]
         found = self.find(*self.features(moving, fixed), (height, width))
-        confidence = torch.sigmoid(self.judge(evidence(found, height, width)).squeeze(1))
-        flow = affine_flow(found.theta, height, width)
-        return Registration(flow, found.theta, confidence, found.information)
+        confidence = self.confidence(found, (height, width))
+        return Registration(affine_flow(found.theta, height, width), found.theta, confidence, found.information)
+
+    def confidence(self, found: Found, size_hw: SizeHw) -> Tensor:
+        """(N,) in [0, 1], see the class docstring."""
+        return torch.sigmoid(self.judge(evidence(found, *size_hw)).squeeze(1))
 
     def features(self, moving: Tensor, fixed: Tensor) -> tuple[Features, Features]:
         """Features of both images, (N, 1, H, W) each."""
@@ -107,7 +110,7 @@ class MatchNet(RegistrationNet):
         theta = affine_fit.centred_to_theta(coarse.affine, *size_hw)
         levels: list[list[Refined]] = []
         template: Template | None = None
-        for level, (of_moving, of_fixed) in enumerate(zip(_levels(moving), _levels(fixed), strict=True)):
+        for level, (of_moving, of_fixed) in enumerate(zip(levels_of(moving), levels_of(fixed), strict=True)):
             theta = theta.detach() if start is None else start(level, theta.detach())
             count = self.rounds[level] if rounds is None else rounds[level]
             template, done = refine(of_moving, of_fixed, theta, self.settings(level), count, unrolled=rounds is None)
@@ -117,7 +120,8 @@ class MatchNet(RegistrationNet):
         return Found(coarse, (levels[MIDDLE], levels[FINE]), template.normal)
 
 
-def _levels(features: Features) -> tuple[Level, Level]:
+def levels_of(features: Features) -> tuple[Level, Level]:
+    """What the refinement looks at, by level."""
     return Level(features.middle, features.middle_weight), Level(features.fine, features.fine_weight)
 
 

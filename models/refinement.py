@@ -134,13 +134,17 @@ def _normal(slopes: Tensor, weight: Tensor, grid: Tensor, size_hw: tuple[int, in
     """See `Template.normal`."""
     x = grid.transpose(0, 1)
     design = (x.unsqueeze(2) * x.unsqueeze(1)).flatten(1)
-    along_x, along_y = slopes[:, 0], slopes[:, 1]
-    pairs = (along_x, along_x), (along_x, along_y), (along_y, along_y)
-    products = torch.stack([(a * b).sum(dim=1) for a, b in pairs], dim=1) * weight.unsqueeze(1)
-    xx, xy, yy = (products @ design).unflatten(2, (3, 3)).unbind(dim=1)
+    xx, xy, yy = (slope_products(slopes, weight) @ design).unflatten(2, (3, 3)).unbind(dim=1)
     blocks = torch.cat([torch.cat([xx, xy], dim=2), torch.cat([xy, yy], dim=2)], dim=1)
     scale = cells_per_unit(size_hw, weight)
     return blocks * scale.reshape(6, 1) * scale
+
+
+def slope_products(slopes: Tensor, weight: Tensor) -> Tensor:
+    """(N, 3, P): weighted sums over the channels of slopes x x, x y, y y; arguments as in `Template`."""
+    along_x, along_y = slopes[:, 0], slopes[:, 1]
+    pairs = (along_x, along_x), (along_x, along_y), (along_y, along_y)
+    return torch.stack([(a * b).sum(dim=1) for a, b in pairs], dim=1) * weight.unsqueeze(1)
 
 
 def cells_per_unit(size_hw: tuple[int, int], like: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,17 @@ class MatchTrainer:
         self.optimizer = torch.optim.AdamW(self.net.parameters(), config.lr, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate_at)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.pool = Pool(real_canvases(split.train), scene_canvases(config.scenes, config.seed))
-        self._unseen_scenes: Canvases | None = None
         self.step = 0
         self.history: list[dict[str, Any]] = []
+
+    @cached_property
+    def pool(self) -> Pool:
+        """What is trained on, drawn when first asked for: a resume that is refused need not wait for it."""
+        return Pool(real_canvases(self.split.train), scene_canvases(self.config.scenes, self.config.seed))
+
+    @cached_property
+    def _unseen_scenes(self) -> Canvases:
+        return scene_canvases(max(2, self.config.scenes // 10), self.config.seed + _UNSEEN)
 
     def restore(self, saved: Checkpoint) -> None:
         """Continues from a checkpoint of the same settings. Raises InputError if they are others."""
@@ -247,8 +255,6 @@ class MatchTrainer:
         return moving, fixed, affine_fit.theta_to_centred(theta, *self.config.size_hw)
 
     def _dataset(self, pairs: list[Pair], length: int, seed: int, shares: dict[str, float]) -> MatchDataset:
-        if self._unseen_scenes is None:
-            self._unseen_scenes = scene_canvases(max(2, self.config.scenes // 10), self.config.seed + _UNSEEN)
         pool = Pool(real_canvases(pairs), self._unseen_scenes)
         return MatchDataset(pool, self.config.size_hw, length, seed, shares)
 

@@ -53,7 +53,6 @@ def run_match_session(request: Request, config: MatchConfig) -> dict[str, float]
     saved = run_folder.resume() if request.resume else None
     split = _split(request.folders, request.hold_out)
     run = f"{request.out.resolve().name}-{time.strftime('%Y%m%d')}-{config.seed}"
-    typer.echo(f"drawing {config.scenes} generated scenes")
     trainer = MatchTrainer(config, split, run_folder, run, resolve_device(request.device))
     if saved is not None:
         trainer.restore(saved)
@@ -63,6 +62,7 @@ def run_match_session(request: Request, config: MatchConfig) -> dict[str, float]
         f"match, {sum(p.numel() for p in trainer.net.parameters()) / 1e6:.2f} M weights, on {trainer.device}; "
         f"{len(split.train)} pairs to train, {len(split.val)} to validate, {len(split.test)} to test; run {trainer.run}"
     )
+    typer.echo(f"drawing {config.scenes} generated scenes")
     with stop_on_signals() as stop, _reporting(trainer) as on_step:
         finished = trainer.train(stop.is_set, on_step)
     if not finished:
