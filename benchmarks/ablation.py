@@ -1,8 +1,9 @@
 """What each ingredient of the training recipe brings: `python -m benchmarks.ablation DATA [--steps N] [--out FILE]`.
 
-Trains the small network once per variant, always with the same seed and number of steps, and measures it on the pairs
-of `held_out.json` (protocol S of `benchmarks.protocols`). Short runs: the order of the variants means something, the
-figures themselves are worse than those of the embedded models. Goes on where an interrupted call stopped.
+Trains the network once per variant at the small model's input size, always with the same seed and number of steps,
+and measures it on the pairs of `held_out.json` (protocol S of `benchmarks.protocols`). Short runs: the order of the
+variants means something, the figures themselves are worse than those of the embedded models. Goes on where an
+interrupted call stopped.
 """
 
 import argparse
@@ -26,6 +27,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no real pairs (generated scenes alone)": {"shares": {"scenes": 0.8, "pseudo": 0.2}, "real": False},
     "real pairs alone": {"shares": {"pairs": 1.0}},
     "no degradations": {"degrade": False},
+    "no merged, bent and covered scenes": {"new_scenes": False},
 }
 
 
@@ -63,17 +65,20 @@ def train(data: Path, steps: int, changes: dict[str, Any]) -> Any:
     import torch
 
     from vr.train.data import list_pairs, read_held_out, split_held_out
-    from vr.train.match_loop import MatchConfig, MatchTrainer
+    from vr.train.match_loop import SIZES, MatchConfig, MatchTrainer
+    from vr.train.memory import keep_freed_memory
     from vr.train.run_folder import RunFolder
 
     torch.set_num_threads(1)
+    keep_freed_memory()
     held_out = json.loads(HELD_OUT.read_text(encoding="utf-8"))
     named = read_held_out(HELD_OUT)
     folders = [f for f in pair_folders(data) if len(held_out_files(f, held_out)) < len(list_pairs(f))]
     splits = [split_held_out(folder, named, 0.1) for folder in folders]
     pairs = [pair for split in splits for pair in split.train]
     settings = {key: value for key, value in changes.items() if key != "real"}
-    config = replace(MatchConfig.of_size("small"), steps=steps, val_every=steps + 1, **settings)
+    small = SIZES["small"]
+    config = MatchConfig(sizes={"small": small}, coarse_hw=small[0], steps=steps, val_every=steps + 1, **settings)
     with tempfile.TemporaryDirectory() as folder:
         split = replace(splits[0], train=pairs if changes.get("real", True) else [], val=[], test=[])
         trainer = MatchTrainer(config, split, RunFolder(Path(folder)), "ablation", torch.device("cpu"))

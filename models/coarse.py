@@ -26,15 +26,17 @@ _PEAK_PX = 6.0
 class Coarse(NamedTuple):
     """What the search found, for the losses and the confidence.
 
-    affine (N, 2, 3) in centred px (`vr.models.affine_fit`); logits (N, Q, K) and nowhere (), the logit of the bin for
-    points without a match; points (Q, 2) the query points and candidates (K, 2) the cells of the moving image, centred
-    px; found (N, Q) the probability that a point has a match, sharpness (N, Q) the sum of its squared probabilities,
-    mass (N, Q) the part of that which the last round found around the place that the affine gives.
+    affine (N, 2, 3) in centred px (`vr.models.affine_fit`); logits (N, Q, K), nowhere (), the logit of the bin for
+    points without a match, and log_total (N, Q), the log of the sum of the exponentials of all of these; points (Q, 2)
+    the query points and candidates (K, 2) the cells of the moving image, centred px; found (N, Q) the probability that
+    a point has a match, sharpness (N, Q) the sum of its squared probabilities, mass (N, Q) the part of that which the
+    last round found around the place that the affine gives.
     """
 
     affine: Tensor
     logits: Tensor
     nowhere: Tensor
+    log_total: Tensor
     points: Tensor
     candidates: Tensor
     found: Tensor
@@ -60,18 +62,19 @@ def search(moving: Tensor, fixed: Tensor, scale: Tensor, nowhere: Tensor) -> Coa
     squared = probability * probability
     sharpness = squared.sum(dim=2)
     affine, mass = _fit(squared, sharpness, points, candidates, (height, width))
-    return Coarse(affine, logits, nowhere, points, candidates, (matched / total).squeeze(2), sharpness, mass)
+    found = (matched / total).squeeze(2)
+    return Coarse(affine, logits, nowhere, total.squeeze(2).log(), points, candidates, found, sharpness, mass)
 
 
 def centred_grid(height: int, width: int, like: Tensor, step: int = 1) -> Tensor:
     """(Q, 2) centres, in centred px of the input, of every `step`-th cell of a `height` x `width` feature map."""
-    xx, yy = (axis.reshape(-1) for axis in _axes(height, width, like, step))
+    xx, yy = (axis.reshape(-1) for axis in cell_centres(height, width, like, step))
     rows, columns = yy.shape[0], xx.shape[0]
     grid = torch.stack([xx.reshape(1, columns).expand(rows, columns), yy.reshape(rows, 1).expand(rows, columns)], dim=2)
     return grid.reshape(rows * columns, 2)
 
 
-def _axes(height: int, width: int, like: Tensor, step: int = 1) -> tuple[Tensor, Tensor]:
+def cell_centres(height: int, width: int, like: Tensor, step: int = 1) -> tuple[Tensor, Tensor]:
     """x (columns,) and y (rows,) of the cell centres, centred px."""
     x = (torch.arange(0, width, step, device=like.device, dtype=torch.float32) + 0.5 - width / 2.0) * COARSE_STRIDE
     y = (torch.arange(0, height, step, device=like.device, dtype=torch.float32) + 0.5 - height / 2.0) * COARSE_STRIDE
@@ -84,7 +87,7 @@ def _fit(
     """Affine (N, 2, 3) and last masses (N, Q) from squared match probabilities (N, Q, K) and their sums (N, Q)."""
     height, width = size_hw
     scale_px = width * COARSE_STRIDE / 2.0
-    x, y = _axes(height, width, squared)
+    x, y = cell_centres(height, width, squared)
     targets = squared @ candidates / (sharpness.unsqueeze(2) + 1e-9)
     prior = torch.eye(3, device=squared.device)[:2].expand(squared.shape[0], 2, 3)
     affine = affine_fit.weighted_affine(points, targets, sharpness, prior, scale_px)

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from vr.models.oriented_gradients import ORIENTATIONS, OrientedGradients
 
-COARSE_CHANNELS, MIDDLE_CHANNELS = 48, 16
+COARSE_CHANNELS, MIDDLE_CHANNELS = 64, 16
+# Of the context blocks at stride 8: together they see 14 cells, 112 px, to every side.
+DILATIONS = (1, 2, 4, 1, 2, 4)
 
 
 class Features(NamedTuple):
-    """coarse (N, 48, H/8, W/8) and middle (N, 16, H/4, W/4), unit vectors; fine (N, 8, H/2, W/2), the front-end's own;
+    """coarse (N, 64, H/8, W/8) and middle (N, 16, H/4, W/4), unit vectors; fine (N, 8, H/2, W/2), the front-end's own;
     middle_weight, fine_weight (N, 1, H/4, W/4): what each place counts in the refinement, in (0, 1).
     """
 
@@ -34,7 +36,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.gradients = OrientedGradients()
         self.down4 = nn.Sequential(_conv(ORIENTATIONS, width), Context(width, 1))
-        self.down8 = nn.Sequential(_conv(width, deep), *[Context(deep, d) for d in (1, 2, 4, 2)])
+        self.down8 = nn.Sequential(_conv(width, deep), *[Context(deep, dilation) for dilation in DILATIONS])
         self.head8 = nn.Conv2d(deep, COARSE_CHANNELS, 1)
         self.lateral4 = nn.Conv2d(deep, width, 1)
         self.head4 = nn.Conv2d(width, MIDDLE_CHANNELS + 2, 1)

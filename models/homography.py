@@ -50,7 +50,7 @@ class HomographyNet(RegistrationNet):
     has_confidence = True
 
     def __init__(
-        self, size_hw: SizeHw = (240, 320), width: int = 24, deep: int = 64, rounds: tuple[int, int] = (5, 5)
+        self, size_hw: SizeHw = (240, 320), width: int = 32, deep: int = 96, rounds: tuple[int, int] = (5, 5)
     ) -> None:
         rounds = int(rounds[0]), int(rounds[1])
         super().__init__((int(size_hw[0]), int(size_hw[1])), width=width, deep=deep, rounds=rounds)

@@ -65,7 +65,7 @@ class MatchNet(RegistrationNet):
     has_information = True
 
     def __init__(
-        self, size_hw: SizeHw = (240, 320), width: int = 24, deep: int = 64, rounds: tuple[int, int] = (5, 5)
+        self, size_hw: SizeHw = (240, 320), width: int = 32, deep: int = 96, rounds: tuple[int, int] = (5, 5)
     ) -> None:
         rounds = int(rounds[0]), int(rounds[1])
         super().__init__((int(size_hw[0]), int(size_hw[1])), width=width, deep=deep, rounds=rounds)
@@ -74,9 +74,14 @@ class MatchNet(RegistrationNet):
         self.logit_scale = nn.Parameter(torch.tensor(12.0))
         self.nowhere = nn.Parameter(torch.tensor(4.0))
         self.log_tolerance = nn.Parameter(torch.tensor([0.5, 0.5]).log())
-        self.log_steps = nn.ParameterList([nn.Parameter(torch.full((count,), 2.0).log()) for count in rounds])
         self.log_damping = nn.Parameter(torch.tensor([1e-3, 1e-3]).log())
         self.judge = nn.Sequential(nn.Linear(EVIDENCE, 24), nn.ReLU(), nn.Linear(24, 1))
+
+    def resized(self, size_hw: SizeHw, rounds: tuple[int, int]) -> "MatchNet":
+        """The same weights, copied, for inputs of another size and with as many rounds."""
+        net = MatchNet(**{**self.config, "size_hw": size_hw, "rounds": rounds})
+        net.load_state_dict(self.state_dict())
+        return net.to(self.nowhere.device).train(self.training)
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
         """Moving, fixed (N, 1, H, W) in [0, 1] -> flow, theta, confidence and information."""
@@ -96,9 +101,12 @@ class MatchNet(RegistrationNet):
         return Features(*[f[:count] for f in features]), Features(*[f[count:] for f in features])
 
     def settings(self, level: int) -> Settings:
-        """The learned scalars of a refinement level; step lengths only while it is trained."""
-        steps = self.log_steps[level].exp() if self.training else None
-        return Settings(self.log_tolerance[level].exp(), self.log_damping[level].exp(), steps)
+        """The learned scalars of a refinement level."""
+        return Settings(self.log_tolerance[level].exp(), self.log_damping[level].exp())
+
+    def search(self, moving: Features, fixed: Features) -> Coarse:
+        """The coarse stage alone."""
+        return search(moving.coarse, fixed.coarse, self.logit_scale, self.nowhere)
 
     def find(
         self, moving: Features, fixed: Features, size_hw: SizeHw, start: Start | None = None, rounds: Rounds = None
@@ -106,7 +114,7 @@ class MatchNet(RegistrationNet):
         """All stages in order. For training: `start` replaces the theta that a level starts from, given its number;
         `rounds` limits the rounds of each level; None means all, and gradients through all of them.
         """
-        coarse = search(moving.coarse, fixed.coarse, self.logit_scale, self.nowhere)
+        coarse = self.search(moving, fixed)
         theta = affine_fit.centred_to_theta(coarse.affine, *size_hw)
         levels: list[list[Refined]] = []
         template: Template | None = None

@@ -27,14 +27,11 @@ _VALUE_AND_SLOPES = (
 
 class Settings(NamedTuple):
     """Learned scalars of one level: a point whose feature vectors differ by `tolerance` counts a quarter of one that
-    agrees; `damping` pulls towards the estimate that a round starts from, relative to all points' summed slopes;
-    `steps` (rounds,) lengthen the steps in training: where the modalities differ, the moving image's slopes answer only
-    in part to the fixed one's, and plain Gauss-Newton stops short. None, in use: each pair's own, see `refine`.
+    agrees; `damping` pulls towards the estimate that a round starts from, relative to all points' summed slopes.
     """
 
     tolerance: Tensor
     damping: Tensor
-    steps: Tensor | None
 
 
 class Level(NamedTuple):
@@ -78,21 +75,20 @@ def refine(
     robust weights leave (Baker & Matthews call it the constant Hessian). In training each round starts from the last
     one's theta without its gradient, unless `unrolled`: then a round also learns what it leaves to the next ones.
 
-    Step lengths, where the settings give none, follow the pair: if the last step, `s` times the change that
-    Gauss-Newton proposed, has left the change `b` where it was `a`, the next is `s a.a / a.(a - b)` (Barzilai &
-    Borwein, IMA J. Numer. Anal. 1988): 1 for two images of one sensor, 2 to 5 across modalities.
+    Step lengths follow the pair: where the modalities differ, the moving image's slopes answer only in part to the
+    fixed one's, and plain Gauss-Newton stops short. If the last step, `s` times the change that it proposed, has left
+    the change `b` where it was `a`, the next is `s a.a / a.(a - b)` (Barzilai & Borwein, IMA J. Numer. Anal. 1988): 1
+    for two images of one sensor, 2 to 5 across modalities.
     """
     template = make_template(fixed)
     inverse = damped_inverse(template.normal, settings.damping)
     results: list[Refined] = []
     step = torch.full_like(theta[:, :1, :1], _FIRST_STEP)
     change: Tensor | None = None
-    for number in range(rounds):
+    for _ in range(rounds):
         proposed, result = _propose(template, inverse, moving, theta, settings.tolerance)
-        if settings.steps is not None:
-            step = settings.steps[number]
-        elif change is not None:
-            step = next_step(step, change, proposed)
+        if change is not None:
+            step = next_step(step, change, proposed).detach()
         change = proposed
         # The estimate after the inverse of (identity + change), to first order; the next round sees what that leaves.
         results.append(result._replace(theta=theta - theta[:, :, :2] @ (step * change)))

@@ -42,7 +42,7 @@ def test_a_tilt_is_found_where_the_affine_cannot(tilt: tuple[float, float]) -> N
     mapped = truth @ points
     wanted = mapped[:2] / mapped[2]
     affine = np.linalg.lstsq(points.T, wanted.T, rcond=None)[0].T
-    settings = refinement.Settings(torch.tensor(0.5), torch.tensor(1e-4), None)
+    settings = refinement.Settings(torch.tensor(0.5), torch.tensor(1e-4))
     start = torch.from_numpy(geometry.to_3x3(affine)).float()[None]
     found = refine_homography(_level(moving), _level(fixed), start, settings, 6)
     ours = project(found, torch.from_numpy(points).float())[0].numpy()

@@ -74,7 +74,7 @@ def test_coarse_grid_is_in_centred_pixels() -> None:
 def test_mass_around_a_place_is_the_sum_under_a_gaussian() -> None:
     """The two thin matrix products against the plain sum over all cells."""
     maps, centres = _noise(1, 7, 6, 8), 40 * _noise(1, 7, 2, seed=1) - 20
-    x, y = coarse._axes(6, 8, maps)
+    x, y = coarse.cell_centres(6, 8, maps)
     mass, places = coarse._around(maps, x, y, centres, 12.0)
     cells = coarse.centred_grid(6, 8, maps).reshape(6, 8, 2)
     squared = (cells - centres[0, :, None, None]).square().sum(dim=3)

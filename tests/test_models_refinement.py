@@ -14,7 +14,7 @@ from vr.runtime import geometry
 SIZE_HW = (240, 320)
 
 
-SETTINGS = refinement.Settings(torch.tensor(0.5), torch.tensor(1e-4), None)
+SETTINGS = refinement.Settings(torch.tensor(0.5), torch.tensor(1e-4))
 
 
 def _level(features: torch.Tensor) -> refinement.Level:

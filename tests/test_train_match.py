@@ -26,7 +26,17 @@ from vr.train.run_folder import RunFolder
 
 SIZE_HW = (96, 128)
 TINY = MatchConfig(
-    size_hw=SIZE_HW, width=8, deep=16, scenes=2, batch=2, val_samples=2, judge_samples=6, tune_samples=2, workers=0
+    sizes={"base": (SIZE_HW, (2, 2)), "small": ((96, 112), (1, 1))},
+    coarse_hw=(96, 112),
+    early_rounds=(1, 1),
+    width=8,
+    deep=16,
+    scenes=2,
+    batch=2,
+    val_samples=2,
+    judge_samples=6,
+    tune_samples=2,
+    workers=0,
 )
 
 
@@ -90,8 +100,7 @@ def test_match_loss_is_lowest_at_the_truth() -> None:
     def loss_around(x_px: float) -> float:
         target = found.points + torch.tensor([x_px, 0.0])
         squared = (target.unsqueeze(1) - found.candidates).square().sum(dim=2)
-        logits = -squared[None] / 64.0
-        return match_loss(found._replace(logits=logits, nowhere=torch.tensor(-20.0)), truth, *SIZE_HW).item()
+        return match_loss(_saying(found, -squared[None] / 64.0, -20.0), truth, *SIZE_HW).item()
 
     losses = [loss_around(x_px) for x_px in (0.0, 4.0, 8.0, 16.0)]
     assert losses == sorted(losses)
@@ -101,8 +110,30 @@ def test_match_loss_is_lowest_at_the_truth() -> None:
 def test_points_outside_belong_nowhere() -> None:
     far = torch.tensor([[[1.0, 0.0, 1000.0], [0.0, 1.0, 0.0]]])
     found = _found()
-    sure = found._replace(logits=torch.zeros_like(found.logits), nowhere=torch.tensor(30.0))
+    sure = _saying(found, torch.zeros_like(found.logits), 30.0)
     assert match_loss(sure, far, *SIZE_HW).item() < 1e-6
+
+
+def test_match_loss_is_the_cross_entropy_with_a_gaussian_over_all_cells() -> None:
+    """The two thin products against the plain sum over cells, in float64."""
+    truth = torch.tensor([[[1.02, 0.05, 9.0], [-0.03, 0.98, -14.0]]])
+    found = _found()
+    logits = torch.randn(found.logits.shape, generator=torch.Generator().manual_seed(1))
+    target = affine_fit.apply(truth, found.points).double()
+    squared = (target.unsqueeze(2) - found.candidates.double()).square().sum(dim=3)
+    labels = torch.softmax(-squared / (2.0 * (0.7 * 8.0) ** 2), dim=2)
+    log_probability = torch.cat([logits.double(), torch.full((1, len(found.points), 1), 2.0)], dim=2).log_softmax(dim=2)
+    inside = (target.abs() < torch.tensor([SIZE_HW[1], SIZE_HW[0]]) / 2.0).all(dim=2)
+    expected = -torch.where(inside, (labels * log_probability[:, :, :-1]).sum(dim=2), log_probability[:, :, -1]).mean()
+    assert 0.3 < float(inside.float().mean()) < 1.0
+    assert match_loss(_saying(found, logits, 2.0), truth, *SIZE_HW).item() == pytest.approx(float(expected), abs=1e-4)
+
+
+def _saying(found: Coarse, logits: torch.Tensor, nowhere: float) -> Coarse:
+    """The same search with other match distributions."""
+    none = torch.tensor(nowhere)
+    total = torch.cat([logits, none.expand(*logits.shape[:2], 1)], dim=2).logsumexp(dim=2)
+    return found._replace(logits=logits, nowhere=none, log_total=total)
 
 
 def test_loss_falls_when_the_rounds_start_at_the_truth() -> None:
@@ -168,17 +199,39 @@ def test_resume_is_exact(tmp_path: Path) -> None:
         assert torch.equal(value, expected[name]), name
 
 
+def test_a_run_can_begin_with_the_weights_of_another(tmp_path: Path) -> None:
+    first = _trainer(tmp_path / "first", steps=2)
+    first.train(lambda: False, _ignore)
+    request = Request([], None, tmp_path / "second", start=first.folder.last, device="cpu")
+    run_match_session(request, replace(TINY, steps=1, lr=1e-30, shares={"scenes": 1.0}))
+    second = checkpoint.load(tmp_path / "second" / "last.pt").weights
+    torch.testing.assert_close(second["logit_scale"], first.net.state_dict()["logit_scale"])
+    torch.testing.assert_close(second["encoder.head8.weight"], first.net.state_dict()["encoder.head8.weight"])
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path / "run", steps=2)
+    with pytest.raises(InputError, match="--start"):
+        trainer.start_from({"other": torch.zeros(1)})
+
+
+def test_the_steps_see_the_sizes_of_the_recipe() -> None:
+    config = replace(TINY, steps=10, refine_from=0.5)
+    assert {config.size_at(step) for step in range(5)} == {config.coarse_hw}
+    assert [config.size_at(step) for step in (6, 7)] == [SIZE_HW, (96, 112)]
+
+
 def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path / "run", steps=6)
-    trainer.save(trainer.folder.last, resumable=True)
+    trainer.save_state()
     with pytest.raises(InputError, match="other settings"):
         _trainer(tmp_path / "run", steps=7).restore(trainer.folder.resume())
 
 
 def test_checkpoint_builds_the_network_again(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path / "run", steps=6)
-    trainer.save(trainer.folder.best, resumable=False)
-    net = checkpoint.load(trainer.folder.best).build()
+    trainer.save_state()
+    net = checkpoint.load(trainer.folder.last).build()
     image = torch.rand(2, 1, *SIZE_HW, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         found, expected = net(image, image), trainer.net.eval()(image, image)
@@ -203,13 +256,19 @@ def _trainer_net() -> MatchNet:
 def test_a_session_leaves_everything_that_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pairs, out = write_pairs(tmp_path / "data", 4), tmp_path / "run"
     config = replace(TINY, steps=4, val_every=2)
-    request = Request([pairs], None, out, "cpu")
+    request = Request([pairs], None, out, device="cpu")
     figures = run_match_session(request, config)
     assert set(figures) >= {"median_px", "below_3_px", "good_refused", "foreign_refused"}
     assert json.loads((out / "figures.json").read_text())["steps"] == 4
     assert cv2.imread(str(out / "loss_curve.png")) is not None
     assert any((out / "tensorboard").iterdir())
-    assert checkpoint.load(out / "best.pt").build().config["width"] == 8
+    main, small = (checkpoint.load(out / f"{name}.pt").build() for name in ("best", "small"))
+    assert main.size_hw == SIZE_HW
+    assert (small.size_hw, small.config["rounds"]) == ((96, 112), (1, 1))
+    for name, value in small.state_dict().items():
+        if not name.startswith(("judge", "log_damping")):
+            assert torch.equal(value, main.state_dict()[name]), name
+    assert figures["small"]["median_px"] > 0.0
     assert "2 pairs to train, 1 to validate, 1 to test" in capsys.readouterr().out
     with pytest.raises(OutputError, match="not empty"):
         run_match_session(request, config)

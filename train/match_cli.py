@@ -16,11 +16,11 @@ Folders = Annotated[
     typer.Argument(help="Folders of aligned pairs (DIR/rgb, DIR/ir); none: generated scenes only."),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for checkpoints and figures.")]
-Steps = Annotated[int, typer.Option(min=0, help="Optimizer steps; 0 for the size's own.")]
+Steps = Annotated[int, typer.Option(min=0, help="Optimizer steps; 0 for the recipe's own.")]
 Batch = Annotated[int, typer.Option(min=2, help="Samples per step.")]
 Rate = Annotated[float, typer.Option(min=1e-6, max=1.0, help="Peak learning rate.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
-Size = Annotated[str, typer.Option(help="base, or small for weak processors.")]
+Start = Annotated[Path | None, typer.Option(help="Checkpoint of another run to begin with, instead of chance.")]
 HoldOut = Annotated[Path | None, typer.Option(help="JSON that names the pairs to keep for the test, by folder name.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that make samples.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from OUT/last.pt.")]
@@ -36,7 +36,7 @@ def match(
     folders: Folders = None,
     out: Out = Path("runs/match"),
     hold_out: HoldOut = None,
-    size: Size = "base",
+    start: Start = None,
     steps: Steps = 0,
     batch: Batch = 8,
     lr: Rate = 3e-3,
@@ -50,12 +50,13 @@ def match(
     """
     for module in ("torch", "tensorboard", "matplotlib"):
         cli_errors.require(module, "train")
-    from vr.train.match_loop import MatchConfig
+    from vr.train.match_loop import GENERATED_ONLY, MatchConfig
     from vr.train.match_session import Request, run_match_session
 
-    config = MatchConfig.of_size(size, generated_only=not folders)
-    config = replace(config, steps=steps or config.steps, batch=batch, lr=lr, seed=seed, workers=workers)
-    given = [*(folders or []), "--out", out, "--size", size, "--steps", config.steps, "--batch", batch]
-    given += ["--lr", lr, "--seed", seed, *(["--hold-out", hold_out] if hold_out else [])]
+    config = MatchConfig(batch=batch, lr=lr, seed=seed, workers=workers)
+    config = replace(config, steps=steps or config.steps, shares=config.shares if folders else GENERATED_ONLY)
+    given = [*(folders or []), "--out", out, "--steps", config.steps, "--batch", batch, "--lr", lr, "--seed", seed]
+    given += [*(["--hold-out", hold_out] if hold_out else []), *(["--start", start] if start else [])]
     again = shlex.join(["vr-train", "match", *map(str, given), "--resume"])
-    run_match_session(Request(folders or [], hold_out, out, device, resume, again), config)
+    request = Request(folders or [], hold_out, out, start, device, resume, again)
+    run_match_session(request, config)

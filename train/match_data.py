@@ -11,6 +11,7 @@ Every sample is drawn from its own generator, `(seed, index)`: the data of a run
 workers, and a resumed run sees what the uninterrupted one would have seen.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +46,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Augment:
-    """degrade: with night, glare, noise, text and the like (`vr.train.photometric`). strong_from: number of the first
-    sample whose scene is merged with another one, bent, and partly covered, so that no scene can be learned by heart.
+    """degrade: with night, glare, noise, text and the like (`vr.train.photometric`). new_scenes: scenes are merged with
+    others, bent, and partly covered, so that none can be learned by heart.
     """
 
     degrade: bool = True
-    strong_from: int = 1 << 62
+    new_scenes: bool = False
 
 
 def real_canvases(pairs: list[Pair]) -> Canvases:
@@ -99,21 +100,21 @@ def random_matrix(rng: np.random.Generator, size_hw: SizeHw, limits: WarpRange) 
 
 
 class MatchDataset(Dataset[dict[str, torch.Tensor]]):
-    """`length` samples: moving, fixed (1, H, W) float32 in [0, 1] and theta (2, 3), fixed to moving,
-    normalised.
-    """
+    """Samples by number: moving, fixed (1, H, W) float32 in [0, 1] and theta (2, 3), fixed to moving, normalised."""
 
     def __init__(
         self,
         pool: Pool,
-        size_hw: SizeHw,
+        size_hw: SizeHw | Callable[[int], SizeHw],
         length: int,
         seed: int,
         shares: Shares,
         first: int = 0,
         augment: Augment | None = None,
     ) -> None:
-        self.pool, self.size_hw, self.length, self.seed, self.first = pool, size_hw, length, seed, first
+        """`length` samples from number `first` on; size_hw: of all of them, or what a sample's number says."""
+        self.pool, self.length, self.seed, self.first = pool, length, seed, first
+        self._size_of = size_hw if callable(size_hw) else lambda _number: size_hw
         self.limits, self.augment = WarpRange(), augment or Augment()
         usable = {
             "pairs": bool(pool.real),
@@ -129,42 +130,44 @@ class MatchDataset(Dataset[dict[str, torch.Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         number = self.first + index
+        size_hw = self._size_of(number)
         rng = np.random.default_rng((self.seed, number))
-        moving, fixed, matrix = self._draw(rng, self.names[rng.choice(len(self.names), p=self.shares)], number)
-        if number >= self.augment.strong_from:
+        ir, rgb = self._scene(rng, self.names[rng.choice(len(self.names), p=self.shares)])
+        moving, fixed, matrix = self._warped(rng, ir, rgb, size_hw)
+        if self.augment.new_scenes:
             moving, fixed = (photometric.occlude(rng, image) for image in (moving, fixed))
-        theta = matrix_to_theta(matrix, self.size_hw, self.size_hw)
+        theta = matrix_to_theta(matrix, size_hw, size_hw)
         return {"moving": _tensor(moving), "fixed": _tensor(fixed), "theta": torch.from_numpy(theta).float()}
 
-    def _draw(self, rng: np.random.Generator, name: str, number: int) -> tuple[Gray, Gray, NDArray[np.float64]]:
-        if name == "pseudo":
-            pair = self._pair(rng, self.pool.real or self.pool.scenes, number)
-            source = pair[1] if rng.random() < 0.8 else pair[0]
-            return self._warped(rng, photometric.pseudo_modality(rng, source), to_gray(source))
-        ir, rgb = self._pair(rng, self.pool.real if name == "pairs" else self.pool.scenes, number)
-        gray = to_gray(rgb) if rng.random() < 0.7 else photometric.mix_channels(rng, rgb)
-        one_channel = to_gray(ir)
-        if rng.random() < 0.1:
-            one_channel = photometric.pseudo_modality(rng, one_channel)
-        return self._warped(rng, one_channel, gray)
-
-    def _pair(self, rng: np.random.Generator, canvases: Canvases, number: int) -> tuple[Gray, Gray]:
-        pair = canvases[rng.integers(len(canvases))]
-        if number < self.augment.strong_from:
+    def _scene(self, rng: np.random.Generator, name: str) -> scenes.Pair:
+        """Both views (h, w) of a scene, aligned."""
+        pair = self._views(rng, name)
+        if not self.augment.new_scenes:
             return pair
         if rng.random() < 0.6:
-            pair = scenes.merged(rng, pair, canvases[rng.integers(len(canvases))])
+            pair = scenes.merged(rng, pair, self._views(rng, name))
         return scenes.bent(rng, pair) if rng.random() < 0.6 else pair
 
-    def _warped(self, rng: np.random.Generator, ir: Gray, gray: Gray) -> tuple[Gray, Gray, NDArray[np.float64]]:
-        """Two views of one canvas, `matrix` apart; what lies outside the canvas is filled in one of three
-        ways.
-        """
-        view = _random_view(rng, (ir.shape[0], ir.shape[1]), self.size_hw)
-        matrix = random_matrix(rng, self.size_hw, self.limits)
+    def _views(self, rng: np.random.Generator, name: str) -> scenes.Pair:
+        """Both views (h, w) of a canvas, as two cameras see it."""
+        canvases = self.pool.scenes if name == "scenes" or not self.pool.real else self.pool.real
+        ir, rgb = canvases[rng.integers(len(canvases))]
+        if name == "pseudo":
+            source = rgb if rng.random() < 0.8 else ir
+            return photometric.pseudo_modality(rng, source), to_gray(source)
+        gray = to_gray(rgb) if rng.random() < 0.7 else photometric.mix_channels(rng, rgb)
+        one_channel = to_gray(ir)
+        return (photometric.pseudo_modality(rng, one_channel) if rng.random() < 0.1 else one_channel), gray
+
+    def _warped(
+        self, rng: np.random.Generator, ir: Gray, gray: Gray, size_hw: SizeHw
+    ) -> tuple[Gray, Gray, NDArray[np.float64]]:
+        """Two views of one canvas, `matrix` apart; what lies outside the canvas is filled in one of three ways."""
+        view = _random_view(rng, (ir.shape[0], ir.shape[1]), size_hw)
+        matrix = random_matrix(rng, size_hw, self.limits)
         border = int(rng.choice([cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT]))
-        fixed = _sample(gray, view, self.size_hw, border)
-        moving = _sample(ir, compose(view, invert(matrix)), self.size_hw, border)
+        fixed = _sample(gray, view, size_hw, border)
+        moving = _sample(ir, compose(view, invert(matrix)), size_hw, border)
         if not self.augment.degrade:
             return moving, fixed, matrix
         return photometric.degrade(rng, moving, polarity=True), photometric.degrade(rng, fixed), matrix

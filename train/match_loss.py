@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vr.models import affine_fit
-from vr.models.coarse import COARSE_STRIDE, Coarse
+from vr.models.coarse import COARSE_STRIDE, Coarse, cell_centres
 from vr.models.match import LEVELS, Found
 
 # Width of the target distribution, in cells: with it the soft maximum of the squared probabilities has no bias towards
@@ -31,28 +31,42 @@ def grid_error_px(affine: Tensor, truth: Tensor, height: int, width: int, count:
 
 
 def match_loss(coarse: Coarse, truth: Tensor, height: int, width: int) -> Tensor:
-    """Cross-entropy of the match distributions; points whose place lies outside the moving image are "nowhere"."""
+    """Cross-entropy of the match distributions; points whose place lies outside the moving image are "nowhere".
+
+    The target is a Gaussian over the cells, a product of one along x and one along y, each of sum 1.
+    """
     target = affine_fit.apply(truth, coarse.points)
     inside = (target[:, :, 0].abs() < width / 2.0) & (target[:, :, 1].abs() < height / 2.0)
-    squared = (target.unsqueeze(2) - coarse.candidates).square().sum(dim=3)
-    labels = torch.softmax(-squared / (2.0 * (_LABEL_SIGMA_CELLS * COARSE_STRIDE) ** 2), dim=2)
-    nowhere = coarse.nowhere.expand(*coarse.logits.shape[:2], 1)
-    log_probability = torch.cat([coarse.logits, nowhere], dim=2).log_softmax(dim=2)
-    found = -(labels * log_probability[:, :, :-1]).sum(dim=2)
-    return torch.where(inside, found, -log_probability[:, :, -1]).mean()
+    x, y = cell_centres(height // COARSE_STRIDE, width // COARSE_STRIDE, truth)
+    along_x, along_y = _labels(target[:, :, :1], x), _labels(target[:, :, 1:], y)
+    maps = coarse.logits.unflatten(2, (y.shape[0], x.shape[0]))
+    wanted = (along_y.unsqueeze(2) @ maps @ along_x.unsqueeze(3)).squeeze(3).squeeze(2)
+    return (coarse.log_total - torch.where(inside, wanted, coarse.nowhere)).mean()
+
+
+def _labels(target: Tensor, centres: Tensor) -> Tensor:
+    """(N, Q, 1) places and (K,) cell centres along one axis -> (N, Q, K)."""
+    narrow = -0.5 / (_LABEL_SIGMA_CELLS * COARSE_STRIDE) ** 2
+    return (narrow * (target - centres).square()).softmax(dim=2)
+
+
+def coarse_loss(coarse: Coarse, truth: Tensor, height: int, width: int) -> dict[str, Tensor]:
+    """`loss` of the coarse search, and its parts: `match`, and the mean error `coarse_px`."""
+    error = grid_error_px(coarse.affine, truth, height, width)
+    match = match_loss(coarse, truth, height, width)
+    loss = match + _COARSE_WEIGHT * _limited(error, _COARSE_LIMIT_PX)
+    return {"loss": loss, "match": match, "coarse_px": error.detach().mean()}
 
 
 def total_loss(found: Found, truth: Tensor, height: int, width: int) -> dict[str, Tensor]:
-    """`loss`, and its parts: `match`, and the mean errors `coarse_px`, `middle_px`, `fine_px` of each stage's end."""
-    error = grid_error_px(found.coarse.affine, truth, height, width)
-    parts = {"match": match_loss(found.coarse, truth, height, width), "coarse_px": error.detach().mean()}
-    loss = parts["match"] + _COARSE_WEIGHT * _limited(error, _COARSE_LIMIT_PX)
+    """`coarse_loss` and the errors of all rounds, with the mean errors `middle_px`, `fine_px` of each level's end."""
+    parts = coarse_loss(found.coarse, truth, height, width)
     for level, name in zip(LEVELS, ("middle_px", "fine_px"), strict=True):
-        for one in found.rounds[level]:
-            error = grid_error_px(affine_fit.theta_to_centred(one.theta, height, width), truth, height, width)
-            loss = loss + _ROUND_WEIGHTS[level] * _limited(error, _ROUND_LIMITS_PX[level])
-        parts[name] = error.detach().mean()
-    parts["loss"] = loss
+        affines = [affine_fit.theta_to_centred(one.theta, height, width) for one in found.rounds[level]]
+        errors = [grid_error_px(affine, truth, height, width) for affine in affines]
+        for error in errors:
+            parts["loss"] = parts["loss"] + _ROUND_WEIGHTS[level] * _limited(error, _ROUND_LIMITS_PX[level])
+        parts[name] = errors[-1].detach().mean()
     return parts
 
 

@@ -17,9 +17,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from vr.runtime.errors import InputError
 from vr.runtime.stopping import stop_on_signals
+from vr.train import checkpoint
 from vr.train.data import Split, check_images, list_pairs, read_held_out, split_held_out, split_pairs
 from vr.train.loop import resolve_device
 from vr.train.match_loop import MatchConfig, MatchTrainer, OnStep
+from vr.train.memory import keep_freed_memory
 from vr.train.report import save_figures, save_picture
 from vr.train.run_folder import RunFolder
 
@@ -31,24 +33,27 @@ class Request:
     """What the user asked for.
 
     folders: of aligned pairs; none trains on generated scenes alone. hold_out: JSON file, see
-    `vr.train.data.read_held_out`; without one the last tenth of each folder is the test part. resume_command: what to
-    type after an interruption.
+    `vr.train.data.read_held_out`; without one the last tenth of each folder is the test part. start: checkpoint whose
+    weights to begin with. resume_command: what to type after an interruption.
     """
 
     folders: list[Path]
     hold_out: Path | None
     out: Path
+    start: Path | None = None
     device: str = "auto"
     resume: bool = False
     resume_command: str = ""
 
 
-def run_match_session(request: Request, config: MatchConfig) -> dict[str, float]:
+def run_match_session(request: Request, config: MatchConfig) -> dict[str, Any]:
     """Trains the matching network and returns the test figures.
 
-    Writes into `request.out`: `last.pt`, `best.pt`, `loss_curve.png`, `figures.json`, `tensorboard/`. Raises a VrError
-    before anything is written if the input is unusable, and KeyboardInterrupt after Ctrl-C, when the state is saved.
+    Writes into `request.out`: `last.pt`, `best.pt` and `small.pt`, `loss_curve.png`, `figures.json`, `tensorboard/`.
+    Raises a VrError before anything is written if the input is unusable, and KeyboardInterrupt after Ctrl-C, when the
+    state is saved.
     """
+    keep_freed_memory()
     run_folder = RunFolder(request.out)
     saved = run_folder.resume() if request.resume else None
     split = _split(request.folders, request.hold_out)
@@ -57,6 +62,8 @@ def run_match_session(request: Request, config: MatchConfig) -> dict[str, float]
     if saved is not None:
         trainer.restore(saved)
     else:
+        if request.start is not None:
+            trainer.start_from(checkpoint.load(request.start).weights)
         run_folder.start()
     typer.echo(
         f"match, {sum(p.numel() for p in trainer.net.parameters()) / 1e6:.2f} M weights, on {trainer.device}; "
@@ -127,7 +134,7 @@ def _split(folders: list[Path], hold_out: Path | None) -> Split:
     return split
 
 
-def _conclude(trainer: MatchTrainer) -> dict[str, float]:
+def _conclude(trainer: MatchTrainer) -> dict[str, Any]:
     typer.echo("training done; teaching the judge on pairs that the encoder has not learned from")
     figures = trainer.finish()
     save_figures(trainer.folder.figures, {"run": trainer.run, "steps": trainer.step, **figures})

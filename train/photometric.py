@@ -12,21 +12,38 @@ Gray = NDArray[np.uint8]
 
 def mix_channels(rng: np.random.Generator, bgr: Gray) -> Gray:
     """(h, w, 3) to (h, w): a random convex mix of the channels, as another sensor would weigh them."""
-    weights = rng.dirichlet((1.0, 1.0, 1.0)).astype(np.float32)
-    return np.clip(bgr.astype(np.float32) @ weights, 0, 255).astype(np.uint8)
+    return cv2.transform(bgr, rng.dirichlet((1.0, 1.0, 1.0))[None])  # type: ignore[return-value]
 
 
 def pseudo_modality(rng: np.random.Generator, image: Gray) -> Gray:
-    """(h, w) or (h, w, 3) to (h, w) through a random smooth intensity map: edges stay, contrasts change or
-    flip.
+    """(h, w) or (h, w, 3) to (h, w) through random smooth intensity maps: edges stay, contrasts change or flip.
+
+    Often two maps, each for its part of the picture, as warmth does not follow colour; often without fine texture,
+    which warmth does not show either.
     """
     gray = mix_channels(rng, image) if image.ndim == 3 else image
+    if rng.random() < 0.3:
+        gray = cv2.medianBlur(gray, int(rng.choice([5, 7]))).astype(np.uint8)
+    mapped = _intensity_map(rng)[gray]
+    if rng.random() < 0.4:
+        cv2.copyTo(_intensity_map(rng)[gray], smooth_regions(rng, (gray.shape[0], gray.shape[1])), mapped)
+    return mapped
+
+
+def smooth_regions(rng: np.random.Generator, size_hw: tuple[int, int]) -> Gray:
+    """(h, w) of 0 and 255: smooth random regions, half of the picture on average."""
+    cells = int(rng.integers(2, 6))
+    noise = rng.standard_normal((cells, cells + 1)).astype(np.float32)
+    return (cv2.resize(noise, size_hw[::-1], interpolation=cv2.INTER_CUBIC) > 0.0).astype(np.uint8) * np.uint8(255)
+
+
+def _intensity_map(rng: np.random.Generator) -> Gray:
+    """(256,): a random smooth map that uses the full range."""
     knots = int(rng.integers(3, 8))
     levels = np.interp(np.linspace(0, knots - 1, 256), np.arange(knots), rng.uniform(0, 255, knots))
     smooth = cv2.GaussianBlur(levels.astype(np.float32)[None], (0, 0), 8.0)[0]
     low, high = smooth.min(), smooth.max()
-    table = ((smooth - low) * (255.0 / max(float(high - low), 1.0))).astype(np.uint8)
-    return table[gray]
+    return ((smooth - low) * (255.0 / max(float(high - low), 1.0))).astype(np.uint8)
 
 
 def degrade(rng: np.random.Generator, gray: Gray, polarity: bool = False) -> Gray:
@@ -46,7 +63,7 @@ def degrade(rng: np.random.Generator, gray: Gray, polarity: bool = False) -> Gra
         x = _glare(rng, x)
     x = _exposure(rng, x)
     if rng.random() < 0.35:
-        x = cv2.GaussianBlur(x, (0, 0), float(rng.uniform(0.4, 1.6)))
+        x = cv2.GaussianBlur(x, (0, 0), float(rng.uniform(0.4, 2.0)))
     if rng.random() < 0.5:
         x = x + rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.uniform(0.5, 5.0))
     out = np.clip(x, 0, 255).astype(np.uint8)
