@@ -1,7 +1,7 @@
 """The README's tables from the measured JSON: `python -m benchmarks.table [--check]`.
 
-Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, NAME being speed or accuracy, for
-each `results/NAME.json` that is there, and likewise the further tables of the accuracy report whose markers the
+Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, NAME being speed, accuracy or ablation,
+for each `results/NAME.json` that is there, and likewise the further tables of the accuracy report whose markers the
 README has. With `--check` it only tells (exit code 1) whether the README is behind.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.table_accuracy import (
+    render_ablation,
     render_accuracy,
     render_controls,
     render_dense,
@@ -62,7 +63,11 @@ def render_speed(result: dict[str, Any]) -> str:
     return f"{markdown_table(head, 2, rows)}\n\n{machine_line(result['machine'])}; {threads}."
 
 
-RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {"speed": render_speed, "accuracy": render_accuracy}
+RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "speed": render_speed,
+    "accuracy": render_accuracy,
+    "ablation": render_ablation,
+}
 OPTIONAL_RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "accuracy-controls": render_controls,
     "accuracy-hopeless": render_hopeless,

@@ -93,6 +93,17 @@ def render_dense(result: dict[str, Any]) -> str:
     return markdown_table(head, 1, rows)
 
 
+def render_ablation(result: dict[str, Any]) -> str:
+    """What short trainings without one ingredient each come to."""
+    head = ["short training", "median px", "< 3 px", "< 5 px", "< 10 px"]
+    rows = [
+        [name, _px(one["median_px"]), *(_percent(one[f"below_{limit}_px"]) for limit in (3, 5, 10))]
+        for name, one in result["variants"].items()
+    ]
+    amount = f"{result['recipe']['steps']} steps, {result['recipe']['scenes']} generated scenes"
+    return f"{markdown_table(head, 1, rows)}\n\n{amount}; {machine_line(result['machine'])}."
+
+
 def _models(result: dict[str, Any]) -> str:
     runs = ", ".join(f"{name} ({facts['run']})" for name, facts in result["models"].items())
     return f"Models and their training runs: {runs}"
