@@ -1,8 +1,9 @@
-"""The README's tables from the measured JSON: `python -m benchmarks.table [--check]`.
+"""The README's tables and the model cards' figures from the measured JSON: `python -m benchmarks.table [--check]`.
 
-Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`, NAME being speed, accuracy or ablation,
-for each `results/NAME.json` that is there, and likewise the further tables of the accuracy report whose markers the
-README has. With `--check` it only tells (exit code 1) whether the README is behind.
+Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` of the README, NAME being speed, accuracy or
+ablation, for each `results/NAME.json` that is there, and likewise the further tables of the accuracy report whose
+markers the README has, and the figures in the cards of the embedded models. With `--check` it only tells (exit code 1)
+whether a file is behind.
 """
 
 import argparse
@@ -20,24 +21,32 @@ from benchmarks.table_accuracy import (
     render_landmarks,
     render_video,
 )
+from benchmarks.table_cards import update_card
 from benchmarks.table_parts import machine_line, markdown_table
 
 _ROOT = Path(__file__).resolve().parents[1]
 README = _ROOT / "README.md"
 RESULTS = _ROOT / "benchmarks" / "results"
+CARDS = _ROOT / "runtime" / "defaults"
 
 
 def main() -> None:
     """Updates or checks the README."""
     parser = argparse.ArgumentParser(description="Puts the measured figures into the README.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if the README is behind")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a file is behind")
     check = parser.parse_args().check
-    readme = README.read_text(encoding="utf-8")
-    updated = update(readme, RESULTS)
-    if check and updated != readme:
-        raise SystemExit("README.md is behind benchmarks/results; run: python -m benchmarks.table")
+    accuracy = RESULTS / "accuracy.json"
+    report = json.loads(accuracy.read_text(encoding="utf-8")) if accuracy.exists() else {"protocol_s": {}}
+    _write(README, update(README.read_text(encoding="utf-8"), RESULTS), check)
+    for card in sorted(CARDS.glob("*.md")):
+        _write(card, update_card(card.read_text(encoding="utf-8"), report, card.stem), check)
+
+
+def _write(path: Path, updated: str, check: bool) -> None:
+    if check and updated != path.read_text(encoding="utf-8"):
+        raise SystemExit(f"{path.name} is behind benchmarks/results; run: python -m benchmarks.table")
     if not check:
-        README.write_text(updated, encoding="utf-8")
+        path.write_text(updated, encoding="utf-8")
 
 
 def update(readme: str, results: Path) -> str:

@@ -17,7 +17,7 @@ def render_accuracy(result: dict[str, Any]) -> str:
     head = ["pairs", "method", "median px", "< 1 px", "< 3 px", "< 5 px", "< 10 px"]
     head += ["refused", "refused though good", "confidently wrong", "ms"]
     rows = [
-        [f"{group} ({one['pairs']})", method, _px(one["median_px"]), *map(_percent, one["below_px"].values())]
+        [f"{group} ({one['pairs']})", method, px(one["median_px"]), *map(percent, one["below_px"].values())]
         + [str(one[key]) for key in ("refused", "refused_though_good", "confidently_wrong")]
         + [f"{one['median_ms']:.1f}"]
         for group in COMBINED
@@ -31,8 +31,8 @@ def render_controls(result: dict[str, Any]) -> str:
     head = ["pairs", "method", "median px", "< 0.3 px", "< 1 px", "< 3 px", "< 5 px", "< 10 px", "confidently wrong"]
     limits = ("0.3", "1", "3", "5", "10")
     rows = [
-        [f"{title} ({one['pairs']})", method, _px(one["median_px"], 2)]
-        + [_percent(one["below_px"].get(limit)) for limit in limits]
+        [f"{title} ({one['pairs']})", method, px(one["median_px"], 2)]
+        + [percent(one["below_px"].get(limit)) for limit in limits]
         + [str(one["confidently_wrong"])]
         for section, title in CONTROLS.items()
         for method, one in result.get(section, {}).items()
@@ -47,7 +47,7 @@ def render_hopeless(result: dict[str, Any]) -> str:
     models = result["hopeless"]
     kinds = next(iter(models.values()))
     rows = [
-        [f"{kind} ({one['pairs']})", *(_percent(of_model[kind]["refused"]) for of_model in models.values())]
+        [f"{kind} ({one['pairs']})", *(percent(of_model[kind]["refused"]) for of_model in models.values())]
         for kind, one in kinds.items()
     ]
     return markdown_table(["refused of", *models], 1, rows)
@@ -59,7 +59,7 @@ def render_landmarks(result: dict[str, Any]) -> str:
         return NOT_MEASURED
     methods = result["landmarks_px"]
     names = list(next(iter(methods.values())))
-    rows = [[method, *(_px(errors[name], 2) for name in names)] for method, errors in methods.items()]
+    rows = [[method, *(px(errors[name], 2) for name in names)] for method, errors in methods.items()]
     return markdown_table(["method", *(f"pair {name}" for name in names)], 1, rows)
 
 
@@ -70,7 +70,7 @@ def render_video(result: dict[str, Any]) -> str:
     steady = ("median_px", "jitter_rms_px", "jitter_p95_px")
     measured = result.get("video", {})
     rows = [
-        [f"{kind} ({one['videos']})", model, *(_px(one[key], 2) if key in one else "" for key in steady)]
+        [f"{kind} ({one['videos']})", model, *(px(one[key], 2) if key in one else "" for key in steady)]
         + [str(one.get(key, "")) for key in ("held", "refused")]
         + [_seconds(one[key]) if key in one else "" for key in ("recovery_median_s", "recovery_worst_s")]
         for model, kinds in measured.items()
@@ -86,8 +86,8 @@ def render_dense(result: dict[str, Any]) -> str:
     head = ["method", "pairs", "mean px", "median px", "worse than the best affine", "folded", "refused"]
     rows = [
         [method, str(one["pairs"])]
-        + [_px(one[key], 2) for key in ("mean_px", "median_px")]
-        + [str(one["worse_than_best_affine"]), _percent(one["folded_share"]), str(one["refused"])]
+        + [px(one[key], 2) for key in ("mean_px", "median_px")]
+        + [str(one["worse_than_best_affine"]), percent(one["folded_share"]), str(one["refused"])]
         for method, one in result["dense"].items()
     ]
     return markdown_table(head, 1, rows)
@@ -97,7 +97,7 @@ def render_ablation(result: dict[str, Any]) -> str:
     """What short trainings without one ingredient each come to."""
     head = ["short training", "median px", "< 3 px", "< 5 px", "< 10 px"]
     rows = [
-        [name, _px(one["median_px"]), *(_percent(one[f"below_{limit}_px"]) for limit in (3, 5, 10))]
+        [name, px(one["median_px"]), *(percent(one[f"below_{limit}_px"]) for limit in (3, 5, 10))]
         for name, one in result["variants"].items()
     ]
     amount = f"{result['recipe']['steps']} steps, {result['recipe']['scenes']} generated scenes"
@@ -109,11 +109,13 @@ def _models(result: dict[str, Any]) -> str:
     return f"Models and their training runs: {runs}"
 
 
-def _px(value: float | None, digits: int = 1) -> str:
+def px(value: float | None, digits: int = 1) -> str:
+    """A median or error; None is a refusal."""
     return "refused" if value is None else f"{value:.{digits}f}"
 
 
-def _percent(part: float | None) -> str:
+def percent(part: float | None) -> str:
+    """A share in [0, 1]; None is what was not measured."""
     return "" if part is None else f"{100.0 * part:.0f} %"
 
 

@@ -10,6 +10,7 @@ import pytest
 from benchmarks import table
 from benchmarks.measure import machine_facts, measure, summarise
 from benchmarks.speed import run_pipeline
+from benchmarks.table_cards import update_card
 from tests.helpers import smooth_scene
 from tests.onnx_models import affine_info, write_affine
 from vr.runtime import Aligner
@@ -122,6 +123,18 @@ def test_further_accuracy_tables_stand_where_the_readme_has_their_markers(tmp_pa
     bare = "<!-- accuracy:begin -->\n<!-- accuracy:end -->\n"
     assert row not in table.update(bare, tmp_path)
     assert row in table.update(f"{bare}<!-- {name}:begin -->\n<!-- {name}:end -->\n", tmp_path)
+
+
+def test_cards_say_what_was_measured_of_their_model() -> None:
+    card = "# Card\n<!-- figures:begin -->\nold\n<!-- figures:end -->\n## Limits"
+    updated = update_card(card, accuracy_result(), "ours")
+    assert "old" not in updated
+    assert updated.endswith("<!-- figures:end -->\n## Limits")
+    assert "| all | 4 | 2.3 | 50 % | 75 % | 100 % | 1 | 2 | 0 |" in updated
+    assert "| wide range | 4 | 3.0 |" in updated
+    assert "of 2 real misaligned pairs, px at 320 px width: 0.91, refused." in updated
+    assert "89 % of 9 hopeless pairs refused." in updated
+    assert update_card(card, accuracy_result(), "another") == card
 
 
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
