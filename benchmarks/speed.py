@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks.measure import Timing, machine_facts, measure, pin_threads, summarise
 from vr.runtime import Aligner
-from vr.runtime.session import Session, default_model_path
+from vr.runtime.embedded import embedded_path
+from vr.runtime.session import Session
 from vr.runtime.sim import Simulator
 
 RESULTS = Path(__file__).parent / "results" / "speed.json"
@@ -35,12 +36,14 @@ PIPELINE_FRAMES = 120
 def main() -> None:
     """Parses, measures, writes, prints."""
     parser = argparse.ArgumentParser(description="Measures the speed of models and of the whole pipeline.")
-    parser.add_argument("models", nargs="*", type=Path, help="ONNX estimate graphs; default: the built-in model")
+    parser.add_argument(
+        "models", nargs="*", type=Path, help="ONNX estimate graphs; default: the default and the small model"
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of everything (default 1)")
     parser.add_argument("--out", type=Path, default=RESULTS, help=f"JSON file to write (default {RESULTS.name})")
     args = parser.parse_args()
     pin_threads(args.threads)
-    models = args.models or [default_model_path()]
+    models = args.models or [embedded_path(name) for name in ("default", "small")]
     result = {
         "machine": machine_facts(),
         "threads": args.threads,
@@ -62,7 +65,7 @@ def measure_models(models: list[Path], threads: int) -> list[dict[str, Any]]:
         moving, fixed = _noise(session.info.size_hw)
         timing = measure(lambda s=session, m=moving, f=fixed, o=outputs: s.run({"moving": m, "fixed": f}, o))
         size = "x".join(map(str, session.info.size_hw))
-        rows.append(_row(f"{session.info.network}, onnxruntime", size, timing, path.stat().st_size))
+        rows.append(_row(f"{path.stem} ({session.info.network}), onnxruntime", size, timing, path.stat().st_size))
     return rows
 
 
@@ -96,7 +99,10 @@ def measure_pipelines(model: Path, threads: int) -> list[dict[str, Any]]:
         if "total" not in stages:
             raise SystemExit(f"{model}: every frame of the simulator was refused, there is nothing to time")
         row = _row(
-            f"{aligner.info.network}, pipeline", "x".join(map(str, rgb_hw)), summarise(stages.pop("total")), None
+            f"{model.stem} ({aligner.info.network}), pipeline",
+            "x".join(map(str, rgb_hw)),
+            summarise(stages.pop("total")),
+            None,
         )
         row["refused_frames"] = refused
         row["stages_median_ms"] = {name: round(summarise(times).median_ms, 3) for name, times in stages.items()}

@@ -10,16 +10,19 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vr.models.oriented_gradients import ORIENTATIONS, OrientedGradients
+from vr.models.oriented_gradients import OrientedGradients
 
 COARSE_CHANNELS, MIDDLE_CHANNELS = 64, 16
+# Of the front-end at half and at full size; fewer where there is four times as much of it.
+ORIENTATIONS, FINEST_ORIENTATIONS = 8, 4
 # Of the context blocks at stride 8: together they see 14 cells, 112 px, to every side.
 DILATIONS = (1, 2, 4, 1, 2, 4)
 
 
 class Features(NamedTuple):
     """coarse (N, 64, H/8, W/8) and middle (N, 16, H/4, W/4), unit vectors; fine (N, 8, H/2, W/2), the front-end's own;
-    middle_weight, fine_weight (N, 1, H/4, W/4): what each place counts in the refinement, in (0, 1).
+    middle_weight, fine_weight (N, 1, H/4, W/4): what each place counts in the refinement, in (0, 1); image (N, 1, H, W)
+    itself, for the finest level.
     """
 
     coarse: Tensor
@@ -27,6 +30,7 @@ class Features(NamedTuple):
     fine: Tensor
     middle_weight: Tensor
     fine_weight: Tensor
+    image: Tensor
 
 
 class Encoder(nn.Module):
@@ -34,7 +38,8 @@ class Encoder(nn.Module):
 
     def __init__(self, width: int, deep: int) -> None:
         super().__init__()
-        self.gradients = OrientedGradients()
+        self.gradients = OrientedGradients(ORIENTATIONS)
+        self.finest_gradients = OrientedGradients(FINEST_ORIENTATIONS)
         self.down4 = nn.Sequential(_conv(ORIENTATIONS, width), Context(width, 1))
         self.down8 = nn.Sequential(_conv(width, deep), *[Context(deep, dilation) for dilation in DILATIONS])
         self.head8 = nn.Conv2d(deep, COARSE_CHANNELS, 1)
@@ -50,7 +55,7 @@ class Encoder(nn.Module):
         y4 = F.relu(x4 + wide)
         middle, weights = self.head4(y4).split([MIDDLE_CHANNELS, 2], dim=1)
         middle_weight, fine_weight = weights.sigmoid().chunk(2, dim=1)
-        return Features(unit(self.head8(x8)), unit(middle), edges, middle_weight, fine_weight)
+        return Features(unit(self.head8(x8)), unit(middle), edges, middle_weight, fine_weight, image)
 
 
 class Context(nn.Module):

@@ -1,7 +1,7 @@
 """Two more unknowns: Gauss-Newton for a homography, after the affine is found.
 
 A plane seen from two places, or a camera tilted against the other, gives a homography. Its two projective unknowns are
-weak in a single pair, so they are searched last, from the refined affine, again on the middle and then on the fine
+weak in a single pair, so they are searched last, from the refined affine, again on the middle and then on the finer
 features. The increment on the fixed side, in normalised coordinates, as in `vr.models.refinement` with two unknowns
 more:
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vr.models.base import Registration, RegistrationNet, SizeHw
 from vr.models.geometry import homography_flow, project
-from vr.models.match import FINE, MIDDLE, MatchNet, levels_of
+from vr.models.match import FINE, FINEST, MIDDLE, ROUNDS, MatchNet, Rounds
 from vr.models.refinement import (
     Level,
     Settings,
@@ -31,7 +31,7 @@ from vr.models.refinement import (
 
 # Rounds at each level. The affine that they start from is off by several pixels at the border, too far for the fine
 # features alone.
-_ROUNDS = {MIDDLE: 3, FINE: 3}
+_ROUNDS = {MIDDLE: 3, FINE: 2, FINEST: 2}
 _FIRST_STEP = 2.0
 # How firmly the projective unknowns are held at zero, relative to what determines them.
 _PROJECTIVE_DAMPING = 0.05
@@ -49,11 +49,8 @@ class HomographyNet(RegistrationNet):
     size_multiple = 16
     has_confidence = True
 
-    def __init__(
-        self, size_hw: SizeHw = (240, 320), width: int = 32, deep: int = 96, rounds: tuple[int, int] = (5, 5)
-    ) -> None:
-        rounds = int(rounds[0]), int(rounds[1])
-        super().__init__((int(size_hw[0]), int(size_hw[1])), width=width, deep=deep, rounds=rounds)
+    def __init__(self, size_hw: SizeHw = (240, 320), width: int = 32, deep: int = 96, rounds: Rounds = ROUNDS) -> None:
+        super().__init__((int(size_hw[0]), int(size_hw[1])), width=width, deep=deep, rounds=tuple(rounds))
         self.match = MatchNet(size_hw, width, deep, rounds)
 
     @classmethod
@@ -71,7 +68,7 @@ class HomographyNet(RegistrationNet):
         last_row = torch.tensor([[[0.0, 0.0, 1.0]]], device=fixed.device).expand(fixed.shape[0], 1, 3)
         theta = torch.cat([found.theta, last_row], dim=1)
         for level, rounds in _ROUNDS.items():
-            of_level = levels_of(of_moving)[level], levels_of(of_fixed)[level]
+            of_level = self.match.level(of_moving, level), self.match.level(of_fixed, level)
             theta = refine_homography(*of_level, theta, self.match.settings(level), rounds)
         confidence = self.match.confidence(found, (height, width))
         return Registration(homography_flow(theta, height, width), theta, confidence)

@@ -1,8 +1,8 @@
 """The default network: finds the affine between the two images and refines it, in one forward pass.
 
 Coarse to fine: every point of the fixed image against the whole moving image (`vr.models.coarse`), then Gauss-Newton
-on learned features at a quarter and at half of the input's size (`vr.models.refinement`). The confidence is judged
-from signs that these stages leave behind.
+on learned features at a quarter of the input's size, and on oriented gradients at half and at full size
+(`vr.models.refinement`). The confidence is judged from signs that these stages leave behind.
 """
 
 from collections.abc import Callable
@@ -19,40 +19,41 @@ from vr.models.encoder import Encoder, Features
 from vr.models.geometry import affine_flow
 from vr.models.refinement import Level, Refined, Settings, Template, refine
 
-MIDDLE, FINE = 0, 1
-LEVELS = (MIDDLE, FINE)
+MIDDLE, FINE, FINEST = 0, 1, 2
+LEVELS = (MIDDLE, FINE, FINEST)
+# The template of the finest level has as many points as that of the fine one: more cost time and bring nothing.
+_FINEST_STEP = 4
 
 
 class Found(NamedTuple):
-    """All stages: the coarse search, then every round of the middle and of the fine level; normal (N, 6, 6) of the
-    fine level's template.
-    """
+    """All stages: the coarse search, then every round of each level; normal (N, 6, 6) of the last level's template."""
 
     coarse: Coarse
-    rounds: tuple[list[Refined], list[Refined]]
+    rounds: list[list[Refined]]
     normal: Tensor
 
     @property
     def theta(self) -> Tensor:
         """(N, 2, 3): the answer."""
-        return self.rounds[FINE][-1].theta
+        return self.rounds[-1][-1].theta
 
     @property
     def information(self) -> Tensor:
         """(N, 6, 6): how firmly the points that still count determine the answer, see `Registration`."""
-        last = self.rounds[FINE][-1]
+        last = self.rounds[-1][-1]
         return self.normal * (last.share / last.variance).reshape(-1, 1, 1)
 
 
 Start = Callable[[int, Tensor], Tensor]
-Rounds = tuple[int, int] | None
+Rounds = tuple[int, ...]
+ROUNDS: Rounds = (4, 3, 2)
 
 
 class MatchNet(RegistrationNet):
     """Affine registration across modalities by learned matching and refinement; see the module docstring.
 
     Sizes: any height and width that are multiples of 16, from 96 up; trained at 240x320.
-    width, deep: channels at 1/4 and 1/8 of the input; rounds: Gauss-Newton rounds at 1/4 and 1/2.
+    width, deep: channels at 1/4 and 1/8 of the input; rounds: Gauss-Newton rounds at 1/4, 1/2 and full size.
     confidence: probability that the mean grid error is below 5 px at 320 px width, as learned from pairs with known
     transforms and from pairs that do not belong together.
     """
@@ -64,20 +65,21 @@ class MatchNet(RegistrationNet):
     has_confidence = True
     has_information = True
 
-    def __init__(
-        self, size_hw: SizeHw = (240, 320), width: int = 32, deep: int = 96, rounds: tuple[int, int] = (5, 5)
-    ) -> None:
-        rounds = int(rounds[0]), int(rounds[1])
+    def __init__(self, size_hw: SizeHw = (240, 320), width: int = 32, deep: int = 96, rounds: Rounds = ROUNDS) -> None:
+        rounds = tuple(int(count) for count in rounds)
+        if len(rounds) != len(LEVELS) or min(rounds) < 1:
+            raise ValueError(f"rounds {rounds} do not suit the match network; expected three counts from 1 up")
         super().__init__((int(size_hw[0]), int(size_hw[1])), width=width, deep=deep, rounds=rounds)
         self.rounds = rounds
         self.encoder = Encoder(width, deep)
         self.logit_scale = nn.Parameter(torch.tensor(12.0))
         self.nowhere = nn.Parameter(torch.tensor(4.0))
+        # The finest level has no tolerance of its own: nothing there is trained.
         self.log_tolerance = nn.Parameter(torch.tensor([0.5, 0.5]).log())
-        self.log_damping = nn.Parameter(torch.tensor([1e-3, 1e-3]).log())
+        self.log_damping = nn.Parameter(torch.tensor([1e-3, 1e-3, 1e-3]).log())
         self.judge = nn.Sequential(nn.Linear(EVIDENCE, 24), nn.ReLU(), nn.Linear(24, 1))
 
-    def resized(self, size_hw: SizeHw, rounds: tuple[int, int]) -> "MatchNet":
+    def resized(self, size_hw: SizeHw, rounds: Rounds) -> "MatchNet":
         """The same weights, copied, for inputs of another size and with as many rounds."""
         net = MatchNet(**{**self.config, "size_hw": size_hw, "rounds": rounds})
         net.load_state_dict(self.state_dict())
@@ -102,57 +104,64 @@ class MatchNet(RegistrationNet):
 
     def settings(self, level: int) -> Settings:
         """The learned scalars of a refinement level."""
-        return Settings(self.log_tolerance[level].exp(), self.log_damping[level].exp())
+        return Settings(self.log_tolerance[min(level, FINE)].exp(), self.log_damping[level].exp())
 
     def search(self, moving: Features, fixed: Features) -> Coarse:
         """The coarse stage alone."""
         return search(moving.coarse, fixed.coarse, self.logit_scale, self.nowhere)
 
+    def level(self, features: Features, number: int) -> Level:
+        """What the refinement looks at."""
+        if number == MIDDLE:
+            return Level(features.middle, features.middle_weight)
+        if number == FINE:
+            return Level(features.fine, features.fine_weight)
+        return Level(self.encoder.finest_gradients(features.image), features.fine_weight, _FINEST_STEP)
+
     def find(
-        self, moving: Features, fixed: Features, size_hw: SizeHw, start: Start | None = None, rounds: Rounds = None
+        self,
+        moving: Features,
+        fixed: Features,
+        size_hw: SizeHw,
+        start: Start | None = None,
+        rounds: Rounds | None = None,
+        unrolled: bool = False,
     ) -> Found:
         """All stages in order. For training: `start` replaces the theta that a level starts from, given its number;
-        `rounds` limits the rounds of each level; None means all, and gradients through all of them.
+        `rounds` of the first levels instead of the network's own; `unrolled` as in `refine`.
         """
         coarse = self.search(moving, fixed)
         theta = affine_fit.centred_to_theta(coarse.affine, *size_hw)
         levels: list[list[Refined]] = []
         template: Template | None = None
-        for level, (of_moving, of_fixed) in enumerate(zip(levels_of(moving), levels_of(fixed), strict=True)):
-            theta = theta.detach() if start is None else start(level, theta.detach())
-            count = self.rounds[level] if rounds is None else rounds[level]
-            template, done = refine(of_moving, of_fixed, theta, self.settings(level), count, unrolled=rounds is None)
+        for number, count in enumerate(self.rounds if rounds is None else rounds):
+            theta = theta.detach() if start is None else start(number, theta.detach())
+            pair = self.level(moving, number), self.level(fixed, number)
+            template, done = refine(*pair, theta, self.settings(number), count, unrolled)
             levels.append(done)
             theta = done[-1].theta
         assert template is not None
-        return Found(coarse, (levels[MIDDLE], levels[FINE]), template.normal)
+        return Found(coarse, levels, template.normal)
 
 
-def levels_of(features: Features) -> tuple[Level, Level]:
-    """What the refinement looks at, by level."""
-    return Level(features.middle, features.middle_weight), Level(features.fine, features.fine_weight)
-
-
-EVIDENCE = 15
+EVIDENCE = 17
 
 
 def evidence(found: Found, height: int, width: int) -> Tensor:
     """(N, EVIDENCE) signs of a good registration, each of order 1.
 
     Of the coarse search: share of the points that found a place, sharpness of their matches, share of it around the
-    affine. Of each level: agreement of the weighted points, and relative to their weights. How far the corners still
-    moved from stage to stage and in the last rounds (log px). At last: how well the least determined direction of
-    the shift is determined, how much of the fixed frame the moving one covers, how far the linear part is from the
-    identity, and its change of area.
+    affine. Of each level: agreement of the weighted points, and relative to their weights. How far the corners moved
+    from stage to stage (log px). At last: how well the least determined direction of the shift is determined, how much
+    of the fixed frame the moving one covers, how far the linear part is from the identity, and its change of area.
     """
-    coarse, (middle, fine) = found.coarse, found.rounds
+    coarse, ends = found.coarse, [level[-1] for level in found.rounds]
     sharp, around = coarse.sharpness.mean(dim=1), coarse.mass.mean(dim=1)
     signs = [coarse.found.mean(dim=1), sharp, around, around / (sharp + 1e-6)]
-    for last in (middle[-1], fine[-1]):
+    for last in ends:
         signs += [last.agreement, last.share]
     corners = _corners(height, width, coarse.affine)
-    thetas = [middle[-1].theta, fine[-2].theta if len(fine) > 1 else middle[-1].theta, fine[-1].theta]
-    path = [coarse.affine, *[affine_fit.theta_to_centred(theta, height, width) for theta in thetas]]
+    path = [coarse.affine, *[affine_fit.theta_to_centred(last.theta, height, width) for last in ends]]
     for before, after in pairwise(path):
         moved = affine_fit.apply(after, corners) - affine_fit.apply(before, corners)
         signs.append(torch.log1p(moved.abs().mean(dim=(1, 2))) / 3.0)

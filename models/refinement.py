@@ -16,8 +16,6 @@ from vr.models.affine_fit import inverse_symmetric_3x3
 
 # Length of the first step of a level, and the range of the later ones.
 _FIRST_STEP, _STEP_RANGE = 2.5, (1.0, 5.0)
-# Every so many-th row and column of the fixed features is a point of the template.
-POINT_STEP = 2
 _VALUE_AND_SLOPES = (
     ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0)),
     ((0.0, 0.0, 0.0), (-0.5, 0.0, 0.5), (0.0, 0.0, 0.0)),
@@ -35,10 +33,14 @@ class Settings(NamedTuple):
 
 
 class Level(NamedTuple):
-    """One image at one level: features (N, C, h, w), and weights (N, 1, h', w') in (0, 1) of places at any size."""
+    """One image at one level: features (N, C, h, w), and weights (N, 1, h', w') in (0, 1) of places at any size.
+
+    Every `step`-th row and column of the fixed image's features is a point of the template.
+    """
 
     features: Tensor
     weight: Tensor
+    step: int = 2
 
 
 class Refined(NamedTuple):
@@ -101,19 +103,19 @@ def make_template(fixed: Level) -> Template:
     features = fixed.features
     channels, height, width = features.shape[1:]
     kernels = torch.tensor(_VALUE_AND_SLOPES, device=features.device).unsqueeze(1).repeat(channels, 1, 1, 1)
-    values = F.conv2d(features, kernels, stride=POINT_STEP, groups=channels).flatten(2).unflatten(1, (channels, 3))
+    values = F.conv2d(features, kernels, stride=fixed.step, groups=channels).flatten(2).unflatten(1, (channels, 3))
     inner, slope_x, slope_y = values.unbind(dim=2)
     slopes = torch.stack([slope_x, slope_y], dim=1)
-    grid = _points(height, width, features)
+    grid = _points(height, width, fixed.step, features)
     places = grid[:2].transpose(0, 1).unsqueeze(0).expand(features.shape[0], -1, 2)
     weight = sample(fixed.weight, places).squeeze(1)
     return Template(inner, slopes, weight, grid, _normal(slopes, weight, grid, (height, width)))
 
 
-def _points(height: int, width: int, like: Tensor) -> Tensor:
+def _points(height: int, width: int, step: int, like: Tensor) -> Tensor:
     """(3, P) homogeneous normalised positions of the template's points, row by row."""
-    x = (torch.arange(1, width - 1, POINT_STEP, device=like.device, dtype=torch.float32) * 2.0 + 1.0) / width - 1.0
-    y = (torch.arange(1, height - 1, POINT_STEP, device=like.device, dtype=torch.float32) * 2.0 + 1.0) / height - 1.0
+    x = (torch.arange(1, width - 1, step, device=like.device, dtype=torch.float32) * 2.0 + 1.0) / width - 1.0
+    y = (torch.arange(1, height - 1, step, device=like.device, dtype=torch.float32) * 2.0 + 1.0) / height - 1.0
     rows, columns = y.shape[0], x.shape[0]
     xx = x.reshape(1, columns).expand(rows, columns)
     yy = y.reshape(rows, 1).expand(rows, columns)

@@ -299,7 +299,7 @@ def test_the_match_network_agrees(tmp_path: Path, graph: GraphName) -> None:
 @pytest.mark.timeout(1200)
 def test_the_match_network_agrees_with_a_homography(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    match = MatchNet((96, 128), width=8, deep=16, rounds=(1, 2))
+    match = MatchNet((96, 128), width=8, deep=16, rounds=(1, 2, 1))
     figures = onnx_file.export_onnx(HomographyNet.around(match), plan_for(size_hw=(96, 128)), tmp_path / "m.onnx")
     assert all(one.passed for one in figures)
     assert Session(tmp_path / "m.onnx", "cpu", threads=1).output_names == ("moved", "flow", "theta", "confidence")

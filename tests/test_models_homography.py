@@ -19,7 +19,7 @@ SIZE_HW = (240, 320)
 
 def _level(image: np.ndarray) -> refinement.Level:
     gray = torch.from_numpy(image.astype(np.float32) / 255.0)[None, None]
-    features = OrientedGradients()(F.avg_pool2d(gray, 2))
+    features = OrientedGradients(8)(F.avg_pool2d(gray, 2))
     return refinement.Level(features, torch.ones_like(features[:, :1]))
 
 
@@ -78,7 +78,7 @@ def test_the_network_answers_in_three_by_three() -> None:
 def test_a_trained_match_network_needs_nothing_more() -> None:
     """The same weights, and the same affine to start from."""
     torch.manual_seed(0)
-    match = MatchNet((96, 128), width=8, deep=16, rounds=(2, 2)).eval()
+    match = MatchNet((96, 128), width=8, deep=16, rounds=(2, 2, 1)).eval()
     net = HomographyNet.around(match)
     assert not net.training
     assert net.config == match.config

@@ -16,9 +16,9 @@ def _noise(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def test_gradients_do_not_see_polarity_or_level() -> None:
     image = 0.2 + 0.5 * _noise(1, 1, 24, 32)
-    features = OrientedGradients()(image)
-    torch.testing.assert_close(OrientedGradients()(1.0 - image), features, atol=1e-5, rtol=0)
-    torch.testing.assert_close(OrientedGradients()(image + 0.1), features, atol=1e-5, rtol=0)
+    features = OrientedGradients(8)(image)
+    torch.testing.assert_close(OrientedGradients(8)(1.0 - image), features, atol=1e-5, rtol=0)
+    torch.testing.assert_close(OrientedGradients(8)(image + 0.1), features, atol=1e-5, rtol=0)
     assert float(features.square().sum(dim=1).max()) < 1.0
 
 
@@ -27,7 +27,7 @@ def test_gradients_name_the_orientation(angle_deg: float, channel: int) -> None:
     y, x = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
     angle = np.deg2rad(angle_deg)
     ramp = (np.cos(angle) * x + np.sin(angle) * y)[None, None] / 40.0
-    assert int(OrientedGradients()(ramp)[0, :, 8, 8].argmax()) == channel
+    assert int(OrientedGradients(8)(ramp)[0, :, 8, 8].argmax()) == channel
 
 
 def test_inverse_of_three_by_three() -> None:

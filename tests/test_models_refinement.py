@@ -23,7 +23,7 @@ def _level(features: torch.Tensor) -> refinement.Level:
 
 def _features(image: np.ndarray) -> refinement.Level:
     gray = torch.from_numpy(image.astype(np.float32) / 255.0)[None, None]
-    return _level(OrientedGradients()(F.avg_pool2d(gray, 2)))
+    return _level(OrientedGradients(8)(F.avg_pool2d(gray, 2)))
 
 
 @pytest.mark.parametrize("inverted", [False, True])

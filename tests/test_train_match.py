@@ -26,9 +26,10 @@ from vr.train.run_folder import RunFolder
 
 SIZE_HW = (96, 128)
 TINY = MatchConfig(
-    sizes={"base": (SIZE_HW, (2, 2)), "small": ((96, 112), (1, 1))},
+    sizes={"base": (SIZE_HW, (2, 2, 1)), "small": ((96, 112), (1, 1, 1))},
     coarse_hw=(96, 112),
     early_rounds=(1, 1),
+    late_rounds=(2, 2),
     width=8,
     deep=16,
     scenes=2,
@@ -264,7 +265,7 @@ def test_a_session_leaves_everything_that_it_promises(tmp_path: Path, capsys: py
     assert any((out / "tensorboard").iterdir())
     main, small = (checkpoint.load(out / f"{name}.pt").build() for name in ("best", "small"))
     assert main.size_hw == SIZE_HW
-    assert (small.size_hw, small.config["rounds"]) == ((96, 112), (1, 1))
+    assert (small.size_hw, small.config["rounds"]) == ((96, 112), (1, 1, 1))
     for name, value in small.state_dict().items():
         if not name.startswith(("judge", "log_damping")):
             assert torch.equal(value, main.state_dict()[name]), name

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from vr.models import affine_fit
 from vr.models.encoder import Features
-from vr.models.match import FINE, Found, MatchNet
+from vr.models.match import FINE, Found, MatchNet, Rounds
 from vr.models.refinement import Level, refine
 from vr.runtime.aligner import REFUSE_BELOW
 from vr.runtime.errors import InputError
@@ -39,9 +39,8 @@ _LOG_EVERY = 25
 # Added to the seed for scenes that are measured on and not trained on.
 _UNSEEN = 1_000_003
 _SETTLING_ROUNDS, _SETTLED_SHARE = 10, 0.5
-Rounds = tuple[int, int]
 
-SIZES: dict[str, tuple[SizeHw, Rounds]] = {"base": ((240, 320), (5, 5)), "small": ((160, 208), (4, 3))}
+SIZES: dict[str, tuple[SizeHw, Rounds]] = {"base": ((240, 320), (4, 3, 2)), "small": ((160, 208), (4, 3, 2))}
 """Input size and Gauss-Newton rounds of the models that one training makes: the same weights, for two kinds of box."""
 GENERATED_ONLY = {"scenes": 0.8, "pseudo": 0.2}
 """Shares of the samples where there are no real pairs."""
@@ -52,9 +51,10 @@ class MatchConfig:
     """How the matching network is trained. The defaults are the recipe of the embedded model.
 
     Until `refine_from` (share of the steps) only the coarse search is trained, at `coarse_hw`; from there on
-    everything, at the sizes of `sizes` by turns. `early_rounds` of the refinement are trained, each for itself, until
-    `polish_from`; then all rounds through each other, half of the time from where many rounds end, so that the optimum
-    comes to lie where it should.
+    everything, at the sizes of `sizes` by turns. `early_rounds` of the middle and the fine level are trained, each for
+    itself, until `polish_from`; then `late_rounds` through each other, half of the time from where many rounds end, so
+    that the optimum comes to lie where it should. The finest level has nothing to train: its features are fixed, and
+    its weights those of the fine level.
     scenes: generated scenes to draw; degrade: with `vr.train.photometric.degrade`; new_scenes: made by merging, bending
     and covering others (`vr.train.scenes`).
     """
@@ -64,6 +64,7 @@ class MatchConfig:
     width: int = 32
     deep: int = 96
     early_rounds: Rounds = (4, 3)
+    late_rounds: Rounds = (5, 5)
     refine_from: float = 0.6
     polish_from: float = 0.85
     scenes: int = 1000
@@ -236,7 +237,8 @@ class MatchTrainer:
             starts = self._starts(level, theta, truth, size_hw)
             return self._settled(features, starts, truth, size_hw) if polishing and level == FINE else starts
 
-        return self.net.find(*features, size_hw, start, None if polishing else self.config.early_rounds)
+        rounds = self.config.late_rounds if polishing else self.config.early_rounds
+        return self.net.find(*features, size_hw, start, rounds, unrolled=polishing)
 
     def _starts(self, level: int, theta: Tensor, truth: Tensor, size_hw: SizeHw) -> Tensor:
         """Where a level starts: half of the time, if it is near enough, from what the stage before found."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vr.models import affine_fit
 from vr.models.coarse import COARSE_STRIDE, Coarse, cell_centres
-from vr.models.match import LEVELS, Found
+from vr.models.match import Found
 
 # Width of the target distribution, in cells: with it the soft maximum of the squared probabilities has no bias towards
 # cell centres worth speaking of (a Gaussian squared is a narrower Gaussian of the same mean).
@@ -61,8 +61,9 @@ def coarse_loss(coarse: Coarse, truth: Tensor, height: int, width: int) -> dict[
 def total_loss(found: Found, truth: Tensor, height: int, width: int) -> dict[str, Tensor]:
     """`coarse_loss` and the errors of all rounds, with the mean errors `middle_px`, `fine_px` of each level's end."""
     parts = coarse_loss(found.coarse, truth, height, width)
-    for level, name in zip(LEVELS, ("middle_px", "fine_px"), strict=True):
-        affines = [affine_fit.theta_to_centred(one.theta, height, width) for one in found.rounds[level]]
+    # Those levels that were trained.
+    for level, (name, rounds) in enumerate(zip(("middle_px", "fine_px"), found.rounds, strict=False)):
+        affines = [affine_fit.theta_to_centred(one.theta, height, width) for one in rounds]
         errors = [grid_error_px(affine, truth, height, width) for affine in affines]
         for error in errors:
             parts["loss"] = parts["loss"] + _ROUND_WEIGHTS[level] * _limited(error, _ROUND_LIMITS_PX[level])
