@@ -1,7 +1,7 @@
 """The aligner: two frames in, where each RGB pixel lies in the IR frame out."""
 
 import time
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self, cast
 
@@ -14,8 +14,9 @@ from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError, ModelError
 from vr.runtime.evidence import Transform
 from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, theta_to_matrix, to_3x3
-from vr.runtime.preprocess import MODES, Frame, check_frame, network_input
+from vr.runtime.preprocess import MODES, Frame, check_frame, network_input, to_gray, view_input
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
+from vr.runtime.search import DEFAULT_SEARCH, Answer, Search, Views, check_search, is_sane
 from vr.runtime.session import Session
 from vr.runtime.temporal import DenseFilter, TemporalFilter, ThetaFilter, corner_distance
 
@@ -29,16 +30,64 @@ AREA_SCALE_RANGE = (0.2, 5.0)
 """Plausible local area scale of theta; the network looks at whole frames, so 1 means the same field of view."""
 
 
-@dataclass(frozen=True)
-class _Estimate:
-    """One network answer; `transform` is theta (2, 3) or (3, 3), or flow (2, H, W), None if it cannot be trusted;
-    `information` (6, 6), None where the model gives none.
-    """
+class _PairLook:
+    """One frame pair on its way into the network; see `vr.runtime.search.Look`."""
 
-    transform: Transform | None
-    confidence: float | None
-    information: Transform | None
-    timings_ms: dict[str, float]
+    def __init__(self, session: Session, ir: Frame, rgb: Frame) -> None:
+        """Raises InputError for a wrong frame."""
+        _check_frames(ir, rgb)
+        start = time.perf_counter()
+        self.rgb_hw, self.ir_hw = (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1])
+        self._session, self._info, self._ir, self._rgb = session, session.info, ir, rgb
+        self._moving = network_input(ir, self._info.size_hw, self._info.mode)
+        self._fixed = network_input(rgb, self._info.size_hw, self._info.mode)
+        self.has_content = _has_content(self._moving, self._fixed)
+        self.timings_ms = {"preprocess": _ms_since(start)}
+
+    def __call__(self, prior: Transform | None = None) -> Answer:
+        """The network's answer under a prior; confidence 0 where there is nothing to see."""
+        views = None if prior is None else Views.of(prior)
+        start = time.perf_counter()
+        moving, fixed = (self._moving, self._fixed) if views is None else self._seen_through(views)
+        self._spend("preprocess", start)
+        if not (self.has_content if views is None else _has_content(moving, fixed)):
+            return Answer(confidence=0.0 if self._info.has_confidence else None)
+        start = time.perf_counter()
+        outputs = self._session.run({"moving": moving, "fixed": fixed}, self._info.transform_names)
+        self._spend("estimate", start)
+        added: Transform = outputs[self._info.transform_names[0]][0]
+        confidence = float(outputs["confidence"][0]) if self._info.has_confidence else None
+        information: Transform | None = outputs["information"][0] if self._info.has_information else None
+        if not is_trusted(added, None):
+            return Answer(confidence=confidence, information=information)
+        return self._answer(added, confidence, information, views)
+
+    def _answer(
+        self, added: Transform, confidence: float | None, information: Transform | None, views: Views | None
+    ) -> Answer:
+        """Of a plausible `added`."""
+        total = added
+        if views is not None:
+            total, information = views.total(added), None if information is None else views.information(information)
+            if not is_sane(total, self.rgb_hw, self.ir_hw):
+                return Answer(confidence=confidence, information=information)
+        return Answer(total, total if is_trusted(added, confidence) else None, confidence, information)
+
+    def _seen_through(self, views: Views) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        size_hw = self._info.size_hw
+        fixed = self._fixed if views.rgb is None else view_input(self._rgb_gray, views.rgb, size_hw)
+        return view_input(self._ir_gray, views.ir, size_hw), fixed
+
+    @cached_property
+    def _ir_gray(self) -> NDArray[np.uint8]:
+        return to_gray(self._ir)
+
+    @cached_property
+    def _rgb_gray(self) -> NDArray[np.uint8]:
+        return to_gray(self._rgb)
+
+    def _spend(self, stage: str, start: float) -> None:
+        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + _ms_since(start)
 
 
 class Aligner:
@@ -49,9 +98,9 @@ class Aligner:
     instead (person non-zero, rest 0). One instance serves one video from one thread.
     """
 
-    def __init__(self, session: Session, rig: str = DEFAULT_RIG) -> None:
+    def __init__(self, session: Session, rig: str = DEFAULT_RIG, search: str = DEFAULT_SEARCH) -> None:
         """Most callers want `Aligner.load`. Raises ModelError if the session's graph is not an estimate
-        graph, InputError for an unknown rig.
+        graph, InputError for an unknown rig, and for a search that is unknown or not for this model.
         """
         prior, info = rig_prior(rig), session.info
         if info.graph != "estimate":
@@ -60,8 +109,9 @@ class Aligner:
             )
         if info.mode not in MODES:
             raise ModelError(f"{session.path} wants {info.mode} input; this version knows {', '.join(MODES)}")
+        check_search(search, info)
         self._session = session
-        self._outputs = info.transform_names
+        self._search = Search(search)
         self._filter: TemporalFilter = DenseFilter() if info.kind == "dense" else ThetaFilter(prior)
         self._warm_up()
 
@@ -72,17 +122,20 @@ class Aligner:
         provider: str = "auto",
         threads: int | None = None,
         rig: str = DEFAULT_RIG,
+        search: str = DEFAULT_SEARCH,
     ) -> Self:
         """Loads a model of `vr-export`, or one of the package by name (`vr.runtime.embedded`; None: the default), and
         runs it once.
 
         provider: auto, cpu, cuda, tensorrt or openvino, see `vr.runtime.session.Session`. threads: CPU
         threads, None leaves the choice to onnxruntime. rig: fixed, moving or free, how the cameras move against
-        each other, see `vr.runtime.rigs`; no effect on `estimate` and on dense models. Raises ModelError, InputError,
-        or VrError if onnxruntime is not installed.
+        each other, see `vr.runtime.rigs`; no effect on `estimate` and on dense models. search: near, as far as the
+        network sees, or wide, where it fails also any turn, other fields of view and larger shifts, see
+        `vr.runtime.search`. Raises ModelError, InputError, or VrError if onnxruntime is not installed.
         """
         rig_prior(rig)
-        return cls(Session(model_path(path), provider, threads, transform_only=True), rig)
+        check_search(search)
+        return cls(Session(model_path(path), provider, threads, transform_only=True), rig, search)
 
     @property
     def info(self) -> ModelInfo:
@@ -97,12 +150,19 @@ class Aligner:
     def reset(self) -> None:
         """Forgets the video so far, for example before another one."""
         self._filter.reset()
+        self._search.reset()
+
+    @property
+    def search_text(self) -> str | None:
+        """What the wide search has come to in the video so far, for people; None with a near one."""
+        return self._search.text
 
     def estimate(self, ir: Frame, rgb: Frame) -> Alignment:
         """Aligns one pair on its own: state `estimated` or `refused`. Raises InputError for a wrong frame."""
-        one = self._estimate(ir, rgb)
+        look = _PairLook(self._session, ir, rgb)
+        one = self._search.whole(look)
         state: State = "refused" if one.transform is None else "estimated"
-        return self._alignment(state, one.transform, one, ir, rgb)
+        return self._alignment(state, one.transform, one.confidence, look, ir)
 
     def __call__(self, ir: Frame, rgb: Frame, time_s: float | None = None) -> Alignment:
         """Aligns the next pair of a video, through the filter of `vr.runtime.temporal`.
@@ -111,45 +171,30 @@ class Aligner:
         the result is the one of this pair's own estimate, also where an earlier transform is held. Raises
         InputError for a wrong frame.
         """
-        one = self._estimate(ir, rgb)
+        look = _PairLook(self._session, ir, rgb)
+        one = self._search.follow(look)
         start = time.perf_counter()
         weight = 1.0 if one.confidence is None else one.confidence
         fused = self._filter.update(one.transform, weight, one.information, time_s)
-        one.timings_ms["filter"] = _ms_since(start)
-        return self._alignment(fused.state, fused.transform, one, ir, rgb)
+        self._search.lost = fused.state == "refused"
+        look.timings_ms["filter"] = _ms_since(start)
+        return self._alignment(fused.state, fused.transform, one.confidence, look, ir)
 
     def _warm_up(self) -> None:
         """The first run allocates; better here than at the first frame."""
         blank = np.zeros((1, 1, *self.info.size_hw), dtype=np.float32)
-        self._session.run({"moving": blank, "fixed": blank}, self._outputs)
+        self._session.run({"moving": blank, "fixed": blank}, self.info.transform_names)
 
-    def _estimate(self, ir: Frame, rgb: Frame) -> _Estimate:
-        _check_frames(ir, rgb)
-        start = time.perf_counter()
-        moving = network_input(ir, self.info.size_hw, self.info.mode)
-        fixed = network_input(rgb, self.info.size_hw, self.info.mode)
-        has_content = min(float(moving.std()), float(fixed.std())) >= MIN_CONTENT_STD
-        timings_ms = {"preprocess": _ms_since(start)}
-        if not has_content:
-            return _Estimate(None, 0.0 if self.info.has_confidence else None, None, timings_ms)
-        start = time.perf_counter()
-        outputs = self._session.run({"moving": moving, "fixed": fixed}, self._outputs)
-        timings_ms["estimate"] = _ms_since(start)
-        transform: Transform = outputs[self._outputs[0]][0]
-        confidence = float(outputs["confidence"][0]) if self.info.has_confidence else None
-        information: Transform | None = outputs["information"][0] if self.info.has_information else None
-        trusted = transform if is_trusted(transform, confidence) else None
-        return _Estimate(trusted, confidence, information, timings_ms)
-
-    def _alignment(self, state: State, transform: Transform | None, one: _Estimate, ir: Frame, rgb: Frame) -> Alignment:
-        rgb_hw = (rgb.shape[0], rgb.shape[1])
+    def _alignment(
+        self, state: State, transform: Transform | None, confidence: float | None, look: _PairLook, ir: Frame
+    ) -> Alignment:
         matrix: Float64Array | None = None
         flow: NDArray[np.float32] | None = None
         if transform is not None and self.info.kind != "dense":
-            matrix = theta_to_matrix(transform, rgb_hw, (ir.shape[0], ir.shape[1]))
+            matrix = theta_to_matrix(transform, look.rgb_hw, look.ir_hw)
         elif transform is not None:
             flow = np.asarray(transform, dtype=np.float32)
-        return Alignment(state, one.confidence, matrix, flow, rgb_hw, ir, one.timings_ms)
+        return Alignment(state, confidence, matrix, flow, look.rgb_hw, ir, look.timings_ms)
 
 
 def is_trusted(transform: Transform, confidence: float | None) -> bool:
@@ -202,6 +247,10 @@ def _checked(frame: object, role: str) -> Frame:
     known = cast(Frame, frame)
     check_frame(known, role)
     return known
+
+
+def _has_content(moving: NDArray[np.float32], fixed: NDArray[np.float32]) -> bool:
+    return min(float(moving.std()), float(fixed.std())) >= MIN_CONTENT_STD
 
 
 def _ms_since(start: float) -> float:

@@ -36,6 +36,10 @@ def live(
     rig: Annotated[
         str, typer.Option(help="How the cameras move against each other: fixed (bolted), moving (zoom, shake) or free.")
     ] = "fixed",
+    search: Annotated[
+        str,
+        typer.Option(help="near: as far as the model sees; wide: also any turn, other lenses and larger shifts."),
+    ] = "near",
     alpha: Annotated[float, typer.Option(help="Share of the IR picture, 0 to 1.")] = 0.35,
     view: Annotated[str, typer.Option(help="overlay, or side-by-side (without alignment | aligned).")] = "overlay",
     frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
@@ -71,6 +75,7 @@ def live(
         provider=provider,
         threads=threads,
         rig=rig,
+        search=search,
         alpha=alpha,
         view=cast("View", view),
         frames=frames,

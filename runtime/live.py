@@ -28,6 +28,7 @@ from vr.runtime.pairing import DEFAULT_SLOP_MS, Pair, Pairing, pair_sources
 from vr.runtime.preprocess import Frame, to_bgr
 from vr.runtime.report import LiveReport, LiveStats
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
+from vr.runtime.search import DEFAULT_SEARCH, check_search
 from vr.runtime.sinks import (
     FlowSink,
     Output,
@@ -55,6 +56,7 @@ class LiveOptions:
     provider: str = "auto"
     threads: int | None = None
     rig: str = DEFAULT_RIG
+    search: str = DEFAULT_SEARCH
     alpha: float = DEFAULT_ALPHA
     view: View = "overlay"
     frames: int | None = None
@@ -69,6 +71,7 @@ class LiveOptions:
     def check(self) -> None:
         """Raises InputError for values out of range and outputs that would overwrite each other."""
         rig_prior(self.rig)
+        check_search(self.search)
         if not 0.0 <= self.alpha <= 1.0:
             raise InputError(f"--alpha is {self.alpha:g}; expected 0 (RGB alone) to 1 (IR alone)")
         if self.view not in VIEWS:
@@ -103,7 +106,7 @@ def run_live(
     options.check()
     with stop_on_signals() as stop:
         sinks = _open_sinks(options, stop, say)
-        aligner = Aligner.load(options.model, options.provider, options.threads, options.rig)
+        aligner = Aligner.load(options.model, options.provider, options.threads, options.rig, options.search)
         say(_describe(aligner, options.model))
         with open_pair(options.ir, options.rgb, options.sources) as sources:
             pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms)
@@ -113,7 +116,7 @@ def run_live(
             loop = LiveLoop(pairing, aligner, sinks, sources, options, stop)
             with closing_sinks(sinks, say) as written:
                 report = loop.run(on_frame)
-    return replace(report, written=written)
+    return replace(report, written=written, search=aligner.search_text)
 
 
 class LiveLoop:

@@ -12,10 +12,11 @@ holds the two together.
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vr.runtime.errors import InputError
-from vr.runtime.geometry import SizeHw
+from vr.runtime.geometry import SizeHw, theta_to_matrix
+from vr.runtime.warp import warp_matrix
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 MODES = ("gray", "mask")
@@ -84,4 +85,29 @@ def network_input(frame: Frame, size_hw: SizeHw, mode: str = "gray") -> NDArray[
     gray = to_gray(frame)
     if mode == "mask":
         gray = np.where(gray > 0, np.uint8(255), np.uint8(0))
-    return resize(gray, size_hw).astype(np.float32)[None, None] / np.float32(255.0)
+    return _to_tensor(resize(gray, size_hw))
+
+
+def view_input(gray: NDArray[np.uint8], theta: ArrayLike, size_hw: SizeHw) -> NDArray[np.float32]:
+    """What a network sees of a grey frame (h, w) uint8 through `theta`, (1, 1, H, W) float32 in [0, 1].
+
+    theta: (2, 3) or (3, 3), from the network's normalised coordinates to the frame's. Sampled from the frame itself, so
+    that a part of it keeps its detail, and outside the frame its border goes on.
+    """
+    h, w = size_hw
+    across = _pixels_per_pixel(theta, size_hw, gray.shape)
+    if across > 2.0:  # first by area to two pixels per pixel, lest the bilinear samples skip some
+        gray = resize(gray, (max(1, round(gray.shape[0] * 2.0 / across)), max(1, round(gray.shape[1] * 2.0 / across))))
+    fine_hw = (2 * h, 2 * w) if across > 1.0 else (h, w)
+    matrix = theta_to_matrix(theta, fine_hw, (gray.shape[0], gray.shape[1]))
+    return _to_tensor(resize(warp_matrix(gray, matrix, fine_hw, cv2.BORDER_REPLICATE), size_hw))
+
+
+def _pixels_per_pixel(theta: ArrayLike, size_hw: SizeHw, frame_hw: tuple[int, ...]) -> float:
+    """Frame pixels along a network pixel, geometric mean of both directions, in the centre."""
+    linear = theta_to_matrix(theta, size_hw, (frame_hw[0], frame_hw[1]))[:2, :2]
+    return float(np.sqrt(abs(np.linalg.det(linear))))
+
+
+def _to_tensor(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return gray.astype(np.float32)[None, None] / np.float32(255.0)

@@ -50,7 +50,7 @@ class LiveReport:
     error_before_px, error_after_px: `grid_error_px` against the truth of `sim:`, with the IR frame merely
     stretched to the RGB frame, and as aligned; a refused frame counts as not aligned. None where the truth
     is unknown.
-    written: files and folders that the run has left.
+    written: files and folders that the run has left. search: what a wide search has come to, None with a near one.
     """
 
     frames: int
@@ -61,6 +61,7 @@ class LiveReport:
     error_before_px: Spread | None
     error_after_px: Spread | None
     written: list[Path] = field(default_factory=list[Path])
+    search: str | None = None
 
     @property
     def fps(self) -> float:
@@ -75,6 +76,8 @@ class LiveReport:
         if (ms := self.latency_ms) is not None:
             rows.append(("latency", f"p50 {ms.p50:.1f} ms, p95 {ms.p95:.1f} ms, p99 {ms.p99:.1f} ms"))
         rows.append(("states", states))
+        if self.search is not None:
+            rows.append(("search", self.search))
         dropped = f"RGB unpaired {counts.unpaired_rgb}, RGB dropped {counts.dropped_rgb}"
         rows.append(("pairing", f"{dropped}, IR skipped {counts.skipped_ir}"))
         for when, px in (("before", self.error_before_px), ("after", self.error_after_px)):

@@ -7,14 +7,17 @@ from numpy.typing import ArrayLike, NDArray
 from vr.runtime.geometry import SizeHw, apply_matrix
 
 
-def warp_matrix(ir: NDArray[np.uint8], matrix_rgb_to_ir: ArrayLike, rgb_hw: SizeHw) -> NDArray[np.uint8]:
-    """(h, w[, C]) uint8 IR onto the RGB grid by an affine (2, 3) or a homography (3, 3), bilinear, 0 outside the IR
-    frame.
+def warp_matrix(
+    ir: NDArray[np.uint8], matrix_rgb_to_ir: ArrayLike, rgb_hw: SizeHw, border: int = cv2.BORDER_CONSTANT
+) -> NDArray[np.uint8]:
+    """(h, w[, C]) uint8 IR onto the RGB grid by an affine (2, 3) or a homography (3, 3), bilinear; outside the IR frame
+    0, or what another `border` mode of OpenCV says.
     """
     h, w = rgb_hw
     m = np.asarray(matrix_rgb_to_ir, np.float64)
     warp = cv2.warpAffine if m.shape == (2, 3) else cv2.warpPerspective
-    return warp(ir, m, (w, h), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)  # type: ignore[return-value]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return warp(ir, m, (w, h), flags=flags, borderMode=border)  # type: ignore[return-value]
 
 
 def warp_map(ir: NDArray[np.uint8], source_map_xy: NDArray[np.float32]) -> NDArray[np.uint8]:

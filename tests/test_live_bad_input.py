@@ -75,6 +75,8 @@ OPTIONS: dict[str, tuple[dict[str, str], str]] = {
     "foreign model": ({"--model": "@foreign.onnx"}, "vr-export"),
     "unknown provider": ({"--provider": "gpu"}, "auto, cpu, cuda"),
     "unknown rig": ({"--rig": "loose"}, "fixed, moving, free"),
+    "unknown search": ({"--search": "far"}, "near, wide"),
+    "search with a model without confidence": ({"--search": "wide"}, "without confidence"),
     "no threads": ({"--threads": "0"}, "threads"),
     "alpha too large": ({"--alpha": "1.5"}, "--alpha"),
     "no frames": ({"--frames": "0"}, "--frames"),

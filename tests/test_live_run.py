@@ -135,6 +135,16 @@ def test_simulated_cameras_report_the_error_before_and_after(tmp_path: Path) -> 
     assert report.frames == 20 and report.fps > 0
 
 
+def test_a_wide_search_says_what_it_found(tmp_path: Path) -> None:
+    shared = ("--ir", SMALL_SIM, "--rgb", SMALL_SIM, "--no-window", "--frames", 3, "--search", "wide", "--model")
+    found = vr_live(*shared, write_theta_model(tmp_path / "sure.onnx", DEFAULT_MISALIGNMENT, confidence=0.9))
+    assert (found.code, found.err) == (0, "")
+    assert "search        found at 3 degrees, scale 0.92, after 1 try\n" in found.out
+    nothing = vr_live(*shared, write_theta_model(tmp_path / "unsure.onnx", confidence=0.05))
+    assert "search        nothing found in 18 tries" in nothing.out
+    assert "\nsearch " not in vr_live(*shared[:-3], "--model", tmp_path / "sure.onnx").out
+
+
 def test_refused_frames_count_as_not_aligned(tmp_path: Path) -> None:
     model = write_theta_model(tmp_path / "unsure.onnx", DEFAULT_MISALIGNMENT, confidence=0.1)
     report = run_live(LiveOptions(SMALL_SIM, SMALL_SIM, model, window=False, frames=5))
