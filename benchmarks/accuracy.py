@@ -15,6 +15,7 @@ model, everything on one thread:
 - landmarks_px: real misaligned pairs, all methods
 - video: models through their filter; error, jitter, and recovery after the rig was knocked
 - dense: smooth deformations, only where one of the models is dense
+- labels: where a model and the best hand-made method agree, and how far that is from the label
 - confidence: what share of the answers is right, by what the model says of them
 
 Errors are px at 320x240. Beside FILE, every single result goes to FILE's name with .pairs.jsonl.

@@ -28,10 +28,13 @@ from benchmarks.accuracy_video import Track, follow, video_figures
 from benchmarks.protocol_controls import generated_pairs, hopeless_pairs, same_modality_pairs
 from benchmarks.protocol_dense import protocol_f
 from benchmarks.protocol_video import videos
-from benchmarks.protocols import Files, KnownPair, LandmarkPair, landmark_pairs, protocol_s, protocol_wide
+from benchmarks.protocols import FRAME_HW, Files, KnownPair, LandmarkPair, landmark_pairs, protocol_s, protocol_wide
+from vr.runtime.geometry import apply_matrix, grid_points
 
 Item = TypeVar("Item")
 LANDMARK_WIDTH_PX = 320.0
+AGREE_PX, OFF_PX = 1.0, 3.0
+_GRID_PX = grid_points(FRAME_HW)
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,25 @@ def dense_section(bench: Bench) -> Figures:
     return dense_figures(list(bench.shown("dense", pairs)), bench.models)
 
 
+def labels_section(bench: Bench) -> Figures:
+    """How far the labels can be trusted: where the best hand-made method and the first model, which share nothing but
+    gradients, agree within AGREE_PX, and how many of these agreements are more than OFF_PX away from the label.
+    """
+    first, handmade = bench.models[0], [method for method in bench.classical if method.name == HANDMADE]
+    off_px: list[float] = []
+    pairs = bench.narrow_pairs()
+    for pair in bench.shown("labels", pairs):
+        answers = [method(pair.ir, pair.rgb).ungated for method in (first, *handmade)]
+        if any(answer is None or answer.ndim != 2 for answer in answers):
+            continue
+        ours, theirs = (apply_matrix(answer, _GRID_PX) for answer in answers if answer is not None)
+        if np.linalg.norm(ours - theirs, axis=1).mean() < AGREE_PX:
+            truth = apply_matrix(pair.matrix_rgb_to_ir, _GRID_PX)
+            off_px.append(float(np.linalg.norm((ours + theirs) / 2.0 - truth, axis=1).mean()))
+    figures = {"pairs": len(pairs), "agree": len(off_px), "agree_but_off": sum(off > OFF_PX for off in off_px)}
+    return {**figures, "median_off_px": finite_or_none(np.median(off_px)) if off_px else None}
+
+
 def confidence_section(bench: Bench) -> Figures:
     """Model to reliability curve over the pairs of protocol S and the wide one."""
     rows: Figures = {}
@@ -189,5 +211,6 @@ SECTIONS: dict[str, Callable[[Bench], Figures]] = {
     "landmarks_px": landmarks_section,
     "video": video_section,
     "dense": dense_section,
+    "labels": labels_section,
     "confidence": confidence_section,
 }

@@ -96,6 +96,7 @@ def accuracy_result(median_px: float | None = 2.345) -> dict[str, object]:
         "wide": {"ours": one_method(3.0)},
         "hopeless": {"ours": {"black, IR": {"pairs": 4, "refused": 1.0}, "all": {"pairs": 9, "refused": 0.889}}},
         "landmarks_px": {"ours": {"1": 0.914, "4": None}},
+        "labels": {"pairs": 4, "agree": 3, "agree_but_off": 1, "median_off_px": 2.1},
         "video": {"ours": {"clips": video, "clips, knocked": knocked}},
     }
 
@@ -104,6 +105,9 @@ def test_accuracy_table_shows_shares_and_refusals() -> None:
     shown = table.RENDERERS["accuracy"](accuracy_result())
     assert "| all (4) | ours | 2.3 | 25 % | 50 % | 75 % | 100 % | 1 | 2 | 0 | 7.0 |" in shown
     assert "tno" not in shown
+    assert (
+        "On 3 of 4 pairs the default and the best hand-made method agree within 1 px; on 1 of these both are" in shown
+    )
     assert "| ours | refused |" in table.RENDERERS["accuracy"](accuracy_result(None))
 
 
