@@ -49,7 +49,7 @@ def bent_scenes(count: int) -> Iterator[BentPair]:
         yield _bent_pair(("generated", str(seed)), *simulator.frames(SCENE_FRAME), seed)
 
 
-def _bent_pair(names: tuple[str, str], ir: Frame, rgb: Frame, seed: int) -> BentPair:
+def _bent_pair(names: tuple[str, str], ir: NDArray[np.uint8], rgb: NDArray[np.uint8], seed: int) -> BentPair:
     """From aligned canvases."""
     rng = np.random.default_rng(seed)
     affine = random_affine(rng)

@@ -35,7 +35,7 @@ _CHANNELS = (MIDDLE_CHANNELS, ORIENTATIONS)
 WINDOWS = (0.7, 1.5, 3.0)
 _STEPS = len(LEVELS) * len(WINDOWS)
 # What each step counts at first, kinds of features before windows: steps of two modalities are too short.
-_FIRST_GAINS = (0.0, 0.5, 1.0, 0.0, 0.0, 0.3)
+_FIRST_GAINS = (0.0, 1.0, 2.0, 0.0, 0.0, 0.6)
 _DAMPING = 0.03
 # Longer steps, in units of LIMIT_PX, are cut.
 _LONGEST = 1.5

@@ -107,8 +107,8 @@ class DenseTrainer(StepTrainer[DenseNet, DenseConfig]):
         random, other = (perturbed(truth, self.config.start_px, size_hw[1], self.generator) for _ in range(2))
         usable = grid_error_px(own, truth, *size_hw) < LOST_PX
         starts = torch.cat([torch.where(usable.reshape(-1, 1, 1), own, other), random])
-        doubled = [Features(*[part.repeat(2, 1, 1, 1) for part in one]) for one in features]
-        return self.net.seen(*doubled, affine_fit.centred_to_theta(starts, *size_hw))
+        moving2, fixed2 = (Features(*[part.repeat(2, 1, 1, 1) for part in one]) for one in features)
+        return self.net.seen(moving2, fixed2, affine_fit.centred_to_theta(starts, *size_hw))
 
     def _samples(self, first: int, length: int) -> BentDataset:
         config = self.config
