@@ -21,6 +21,7 @@ from vr.runtime.alignment import State
 from vr.runtime.geometry import IDENTITY_THETA, Float64Array, SizeHw, compose, theta_to_matrix
 from vr.runtime.preprocess import Frame, network_input, resize, to_gray
 from vr.runtime.session import Session, default_model_path
+from vr.runtime.warp import flow_source_map
 
 WORK_HW: SizeHw = (240, 320)
 """Classical methods see frames of this size, as the models do."""
@@ -101,13 +102,15 @@ class Model:
         return Answer(source, ungated, alignment.confidence, ms)
 
     def _ungated(self, ir: Frame, rgb: Frame) -> NDArray[np.floating] | None:
-        """What the network said of a pair that the aligner refused; None for a dense model."""
+        """What the network said of a pair that the aligner refused."""
         info = self._session.info
-        if info.kind == "dense":
-            return None
         feed = {role: network_input(one, info.size_hw, info.mode) for role, one in (("moving", ir), ("fixed", rgb))}
-        theta = self._session.run(feed, ["theta"])["theta"][0]
-        return theta_to_matrix(theta, _size(rgb), _size(ir)) if np.isfinite(theta).all() else None
+        name = info.transform_names[0]
+        transform = self._session.run(feed, [name])[name][0]
+        if not np.isfinite(transform).all():
+            return None
+        to_source = flow_source_map if info.kind == "dense" else theta_to_matrix
+        return to_source(transform, _size(rgb), _size(ir))
 
     def facts(self) -> dict[str, Any]:
         """What a reader must know of the file."""

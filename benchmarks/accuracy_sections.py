@@ -26,7 +26,7 @@ from benchmarks.accuracy_methods import HANDMADE, SIFT, Method, Model
 from benchmarks.accuracy_trials import Runner, Trials
 from benchmarks.accuracy_video import Track, follow, video_figures
 from benchmarks.protocol_controls import generated_pairs, hopeless_pairs, same_modality_pairs
-from benchmarks.protocol_dense import protocol_f
+from benchmarks.protocol_dense import bent_scenes, protocol_f
 from benchmarks.protocol_video import videos
 from benchmarks.protocols import FRAME_HW, Files, KnownPair, LandmarkPair, landmark_pairs, protocol_s, protocol_wide
 from vr.runtime.geometry import apply_matrix, grid_points
@@ -161,11 +161,13 @@ def video_section(bench: Bench) -> Figures:
 
 
 def dense_section(bench: Bench) -> Figures:
-    """Model to figures; empty without a dense model."""
+    """Kind of pair to model to figures; empty without a dense model."""
     if all(model.aligner.info.kind != "dense" for model in bench.models):
         return {}
     pairs = [pair for folder, files in bench.work.folders for pair in protocol_f(folder, files)]
-    return dense_figures(list(bench.shown("dense", pairs)), bench.models)
+    kinds = {"real": pairs, "generated": list(bent_scenes(bench.work.amount.scenes))}
+    shown = bench.shown
+    return {kind: dense_figures(list(shown(f"dense, {kind}", one)), bench.models) for kind, one in kinds.items()}
 
 
 def labels_section(bench: Bench) -> Figures:

@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.protocol_controls import SCENE_FRAME, SCENE_SEED
 from benchmarks.protocols import CANVAS_HW, FIRST_SEED, Files, central_cut, on_canvas, random_affine
-from vr.runtime.geometry import Float64Array, SizeHw, apply_affine, invert
+from vr.runtime.geometry import IDENTITY_THETA, Float64Array, SizeHw, apply_affine, invert
 from vr.runtime.preprocess import Frame
+from vr.runtime.sim import Simulator
 
 MAX_BEND_PX = 8.0
 BEND_SIGMA_PX = 48.0
@@ -37,14 +39,25 @@ class BentPair:
 def protocol_f(folder: Path, files: Files) -> Iterator[BentPair]:
     """Aligned pairs to bent pairs; pair number k is drawn from seed FIRST_SEED + k."""
     for number, (ir_file, rgb_file) in enumerate(files):
-        rng = np.random.default_rng(FIRST_SEED + number)
-        affine = random_affine(rng)
-        bend = smooth_bend(rng)
-        cut, to_canvas = central_cut(CANVAS_HW)
-        ir = _bent(on_canvas(ir_file), affine, bend)
-        source = apply_affine(affine, _pixels(CANVAS_HW) + bend) - to_canvas[:, 2]
-        rgb = np.ascontiguousarray(on_canvas(rgb_file)[cut])
-        yield BentPair(folder.name, ir_file.stem, np.ascontiguousarray(ir[cut]), rgb, source[cut])
+        yield _bent_pair((folder.name, ir_file.stem), on_canvas(ir_file), on_canvas(rgb_file), FIRST_SEED + number)
+
+
+def bent_scenes(count: int) -> Iterator[BentPair]:
+    """The same with generated scenes, whose labels are exact."""
+    for seed in range(SCENE_SEED, SCENE_SEED + count):
+        simulator = Simulator(seed, CANVAS_HW, CANVAS_HW, misalignment=IDENTITY_THETA, drift_px_s=0.0)
+        yield _bent_pair(("generated", str(seed)), *simulator.frames(SCENE_FRAME), seed)
+
+
+def _bent_pair(names: tuple[str, str], ir: NDArray[np.uint8], rgb: NDArray[np.uint8], seed: int) -> BentPair:
+    """From aligned canvases."""
+    rng = np.random.default_rng(seed)
+    affine = random_affine(rng)
+    bend = smooth_bend(rng)
+    cut, to_canvas = central_cut(CANVAS_HW)
+    source = apply_affine(affine, _pixels(CANVAS_HW) + bend) - to_canvas[:, 2]
+    bent = np.ascontiguousarray(_bent(ir, affine, bend)[cut])
+    return BentPair(*names, bent, np.ascontiguousarray(rgb[cut]), source[cut])
 
 
 def smooth_bend(rng: np.random.Generator) -> Float64Array:

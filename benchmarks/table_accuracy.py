@@ -83,14 +83,15 @@ def render_dense(result: dict[str, Any]) -> str:
     """End-point error on pairs that no affine aligns."""
     if "dense" not in result:
         return NOT_MEASURED
-    head = ["method", "pairs", "mean px", "median px", "worse than the best affine", "folded", "refused"]
+    head = ["pairs", "method", "mean px", "median px", "worse than the best affine", "folded", "refused"]
     rows = [
-        [method, str(one["pairs"])]
+        [f"{kind} ({one['pairs']})", method]
         + [px(one[key], 2) for key in ("mean_px", "median_px")]
         + [str(one["worse_than_best_affine"]), percent(one["folded_share"]), str(one["refused"])]
-        for method, one in result["dense"].items()
+        for kind, methods in result["dense"].items()
+        for method, one in methods.items()
     ]
-    return markdown_table(head, 1, rows)
+    return markdown_table(head, 2, rows)
 
 
 def render_ablation(result: dict[str, Any]) -> str:

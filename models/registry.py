@@ -4,10 +4,13 @@ from typing import Any
 
 from vr.models.affine import AffineNet
 from vr.models.base import RegistrationNet
+from vr.models.dense import DenseNet
 from vr.models.match import MatchNet
 from vr.models.voxelmorph import VoxelMorphNet
 
-NETWORKS: dict[str, type[RegistrationNet]] = {net.network: net for net in (AffineNet, VoxelMorphNet, MatchNet)}
+NETWORKS: dict[str, type[RegistrationNet]] = {
+    net.network: net for net in (AffineNet, VoxelMorphNet, MatchNet, DenseNet)
+}
 
 
 def build(network: str, config: dict[str, Any]) -> RegistrationNet:

@@ -29,6 +29,9 @@ MAX_CORNER_FRAMES = 1.0
 AREA_SCALE_RANGE = (0.2, 5.0)
 """Plausible local area scale of theta; the network looks at whole frames, so 1 means the same field of view."""
 
+# Areas of a flow are measured between every so many-th pixel.
+_FLOW_STEP = 8
+
 
 class _PairLook:
     """One frame pair on its way into the network; see `vr.runtime.search.Look`."""
@@ -222,12 +225,18 @@ def _is_plausible_theta(theta: Transform) -> bool:
 
 
 def _is_plausible_flow(flow: Transform) -> bool:
-    """The median point stays within a frame side; single points of a dense flow may be wild where nothing is
-    seen.
+    """The median point stays within a frame side, and areas of the median place within the range of thetas; single
+    points of a dense flow may be wild where nothing is seen.
     """
     _, height, width = flow.shape
     distance_frames = np.hypot(flow[0] / width, flow[1] / height)
-    return float(np.median(distance_frames)) <= MAX_CORNER_FRAMES
+    if float(np.median(distance_frames)) > MAX_CORNER_FRAMES:
+        return False
+    x, y = flow[:, ::_FLOW_STEP, ::_FLOW_STEP]
+    xx, yx = (np.diff(one, axis=1)[:-1] / _FLOW_STEP for one in (x, y))
+    xy, yy = (np.diff(one, axis=0)[:, :-1] / _FLOW_STEP for one in (x, y))
+    area_scale = float(np.median((1.0 + xx) * (1.0 + yy) - xy * yx))
+    return AREA_SCALE_RANGE[0] <= area_scale <= AREA_SCALE_RANGE[1]
 
 
 def _check_frames(ir: object, rgb: object) -> None:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tests.helpers import smooth_scene
+from tests.live_models import write_flow_model
 from tests.onnx_models import SIZE_HW, affine_info, write_affine, write_dense
 from vr.runtime import Aligner, InputError, ModelError
+from vr.runtime.aligner import is_trusted
 from vr.runtime.geometry import theta_to_matrix
 from vr.runtime.session import Session
 
@@ -111,6 +113,28 @@ def test_wild_dense_flow_is_refused(tmp_path: Path) -> None:
     far = (1.5 * SIZE_HW[1], 0.0)
     aligner = Aligner.load(write_dense(tmp_path / "m.onnx", far), provider="cpu", threads=1)
     assert aligner.estimate(BRIGHT_IR, RGB).state == "refused"
+
+
+@pytest.mark.parametrize(("scale", "trusted"), [(1.0, True), (0.5, True), (0.4, False), (2.4, False), (-1.0, False)])
+def test_a_flow_is_as_plausible_as_the_theta_that_it_stands_for(scale: float, trusted: bool) -> None:
+    """Shrunk, blown up and mirrored in x, about the middle of the frame; confidence does not help."""
+    y, x = np.mgrid[:48, :64].astype(np.float32)
+    shrunk = np.stack([(abs(scale) - 1) * (x - 31.5), (abs(scale) - 1) * (y - 23.5)])
+    flow = shrunk if scale > 0 else np.stack([-2.0 * (x - 31.5), 0.0 * y])
+    theta = np.array([[scale, 0.0, 0.0], [0.0, abs(scale), 0.0]])
+    assert is_trusted(flow, 1.0) is trusted
+    assert is_trusted(theta, 1.0) is trusted
+
+
+def test_an_unsure_dense_model_is_refused(tmp_path: Path) -> None:
+    sure, unsure = (write_flow_model(tmp_path / f"{c}.onnx", (3.0, -2.0), confidence=c) for c in (0.9, 0.3))
+    one = Aligner.load(sure, provider="cpu", threads=1).estimate(BRIGHT_IR, RGB)
+    assert (one.state, one.confidence) == ("estimated", pytest.approx(0.9))
+    assert one.flow is not None
+    aligner = Aligner.load(unsure, provider="cpu", threads=1)
+    for refused in (aligner.estimate(BRIGHT_IR, RGB), aligner(BRIGHT_IR, RGB, time_s=0.0)):
+        assert (refused.state, refused.confidence) == ("refused", pytest.approx(0.3))
+        assert refused.flow is None and refused.matrix_rgb_to_ir is None
 
 
 def test_mask_model_takes_masks(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rich.progress import Progress
 
-from benchmarks import accuracy, table
+from benchmarks import accuracy, accuracy_sections, table
 from benchmarks.accuracy_figures import source_error_px
 from benchmarks.accuracy_methods import (
     WORK_HW,
@@ -23,13 +24,14 @@ from benchmarks.accuracy_methods import (
     phase_correlation,
     sift_ransac,
 )
-from benchmarks.accuracy_sections import Amount
+from benchmarks.accuracy_sections import Amount, Bench
 from benchmarks.accuracy_trials import Runner, read_trials
 from benchmarks.accuracy_video import follow
 from benchmarks.protocol_video import Video
 from benchmarks.protocols import ALIGNED, CANVAS_HW, Draw, KnownPair, cut_frames, random_affine
 from tests.helpers import smooth_scene, write_pairs
-from tests.onnx_models import write_affine
+from tests.live_models import write_flow_model
+from tests.onnx_models import write_affine, write_dense
 from vr.runtime.geometry import IDENTITY_THETA, Float64Array, grid_error_px, theta_to_matrix
 from vr.runtime.preprocess import Frame
 
@@ -101,6 +103,24 @@ def test_a_model_that_refuses_is_asked_what_it_would_have_said(tmp_path: Path) -
     bright = model((192 + pair.ir // 4).astype(np.uint8), pair.rgb)
     assert bright.state == "estimated"
     assert bright.ungated is bright.source
+
+
+def test_a_dense_model_s_refused_answer_is_known_too(tmp_path: Path) -> None:
+    pair = same_modality(1)
+    answer = Model("shift", write_flow_model(tmp_path / "m.onnx", (4.0, 0.0), confidence=0.2))(pair.ir, pair.rgb)
+    assert (answer.state, answer.source) == ("refused", None)
+    assert answer.ungated is not None and answer.ungated.shape == (*WORK_HW, 2)
+
+
+def test_a_dense_model_is_measured_on_bent_pairs(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path / "street", 2, (240, 320))
+    model = Model("still", write_dense(tmp_path / "m.onnx", (0.0, 0.0)))
+    work = accuracy.find_work(tmp_path, accuracy.HELD_OUT, accuracy.QUICK)
+    with Progress(disable=True) as progress:
+        figures = accuracy_sections.dense_section(Bench(work, [model], [], Runner({}), progress))
+    assert folder.name == "street" and set(figures) == {"real", "generated"}
+    assert figures["real"]["still"]["pairs"] == figures["generated"]["still"]["pairs"] == 2
+    assert figures["real"]["still"]["mean_px"] > figures["real"]["best possible affine"]["mean_px"]
 
 
 def test_videos_go_through_the_filter_of_a_fresh_aligner(tmp_path: Path) -> None:

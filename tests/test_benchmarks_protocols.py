@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks import protocols
 from benchmarks.protocol_controls import generated_pairs, hopeless_pairs, same_modality_pairs
-from benchmarks.protocol_dense import affine_fit, folding_share, protocol_f, smooth_bend
+from benchmarks.protocol_dense import affine_fit, bent_scenes, folding_share, protocol_f, smooth_bend
 from benchmarks.protocol_video import KNOCK_FRAME, generated_canvases, knock, real_canvases, videos
 from benchmarks.protocols import FRAME_HW, WIDE, KnownPair, held_out_files, protocol_s, protocol_wide
 from tests.helpers import smooth_scene
@@ -128,8 +128,12 @@ def test_bends_are_eight_pixels_long_at_most_and_do_not_fold() -> None:
 
 
 def test_bent_pairs_have_true_maps_that_no_affine_fits(pairs_folder: Path) -> None:
-    for pair in protocol_f(pairs_folder, held_out_files(pairs_folder, {})[:2]):
+    real, generated = list(protocol_f(pairs_folder, held_out_files(pairs_folder, {})[:2])), list(bent_scenes(2))
+    for pair in real:
         assert_true(pair.ir, pair.rgb, pair.source_map_xy)
+    assert len(generated) == 2
+    for pair in [*real, *generated]:
+        assert pair.ir.shape[:2] == pair.rgb.shape[:2] == pair.source_map_xy.shape[:2] == FRAME_HW
         assert folding_share(pair.source_map_xy) == 0.0
         assert np.linalg.norm(affine_fit(pair.source_map_xy) - pair.source_map_xy, axis=2).mean() > 0.5
 

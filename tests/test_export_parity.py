@@ -19,6 +19,7 @@ from vr.export.plan import Plan
 from vr.export.samples import parity_samples, traced_sample
 from vr.models import registry
 from vr.models.base import Registration, RegistrationNet, SizeHw
+from vr.models.dense import DenseNet
 from vr.models.homography import HomographyNet
 from vr.models.match import MatchNet
 from vr.runtime.contract import OPSET, GraphName, Precision
@@ -303,3 +304,20 @@ def test_the_match_network_agrees_with_a_homography(tmp_path: Path) -> None:
     figures = onnx_file.export_onnx(HomographyNet.around(match), plan_for(size_hw=(96, 128)), tmp_path / "m.onnx")
     assert all(one.passed for one in figures)
     assert Session(tmp_path / "m.onnx", "cpu", threads=1).output_names == ("moved", "flow", "theta", "confidence")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("graph", ["estimate", "overlay"])
+def test_the_dense_network_agrees(tmp_path: Path, graph: GraphName) -> None:
+    """The estimate graph with free height and width."""
+    torch.manual_seed(0)
+    net = DenseNet((96, 128), width=8, deep=16, rounds=(1, 2, 1), hidden=16, looks=2)
+    for look in net.looks:
+        torch.nn.init.normal_(look.answer.weight, std=0.3)  # type: ignore[union-attr]
+    plan = plan_for(graph, (96, 128), dynamic=graph == "estimate")
+    figures = onnx_file.export_onnx(net.eval(), plan, tmp_path / "m.onnx")
+    assert all(one.passed for one in figures)
+    first = {"estimate": "moved", "overlay": "overlay"}[graph]
+    assert {one.output for one in figures} >= {first, "flow", "confidence"}
+    assert "theta" not in {one.output for one in figures}

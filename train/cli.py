@@ -9,7 +9,7 @@ import typer
 from vr.runtime import cli_errors
 from vr.runtime.contract import parse_size
 from vr.runtime.errors import InputError
-from vr.train import match_cli
+from vr.train import dense_cli, match_cli
 from vr.train.config import TrainConfig
 
 app = typer.Typer(
@@ -138,6 +138,7 @@ def import_thesis(
 
 
 match_cli.register(app)
+dense_cli.register(app)
 
 
 def main() -> None:

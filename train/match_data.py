@@ -30,6 +30,7 @@ from vr.train.data import Pair, read_image
 CANVAS_WIDTH = 534
 CANVAS_HW: SizeHw = (400, CANVAS_WIDTH)
 SCENE_FRAMES = 600
+BORDERS = (cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
 
 Gray = NDArray[np.uint8]
 Canvases = list[tuple[Gray, Gray]]
@@ -133,11 +134,12 @@ class MatchDataset(Dataset[dict[str, torch.Tensor]]):
         size_hw = self._size_of(number)
         rng = np.random.default_rng((self.seed, number))
         ir, rgb = self._scene(rng, self.names[rng.choice(len(self.names), p=self.shares)])
-        moving, fixed, matrix = self._warped(rng, ir, rgb, size_hw)
+        moving, fixed, truth = self._warped(rng, ir, rgb, size_hw)
+        if self.augment.degrade:
+            moving, fixed = photometric.degrade(rng, moving, polarity=True), photometric.degrade(rng, fixed)
         if self.augment.new_scenes:
             moving, fixed = (photometric.occlude(rng, image) for image in (moving, fixed))
-        theta = matrix_to_theta(matrix, size_hw, size_hw)
-        return {"moving": _tensor(moving), "fixed": _tensor(fixed), "theta": torch.from_numpy(theta).float()}
+        return {"moving": _tensor(moving), "fixed": _tensor(fixed), **truth}
 
     def _scene(self, rng: np.random.Generator, name: str) -> scenes.Pair:
         """Both views (h, w) of a scene, aligned."""
@@ -161,16 +163,16 @@ class MatchDataset(Dataset[dict[str, torch.Tensor]]):
 
     def _warped(
         self, rng: np.random.Generator, ir: Gray, gray: Gray, size_hw: SizeHw
-    ) -> tuple[Gray, Gray, NDArray[np.float64]]:
-        """Two views of one canvas, `matrix` apart; what lies outside the canvas is filled in one of three ways."""
-        view = _random_view(rng, (ir.shape[0], ir.shape[1]), size_hw)
+    ) -> tuple[Gray, Gray, dict[str, torch.Tensor]]:
+        """Two views of one canvas, and the truth between them; what lies outside the canvas is filled in one of three
+        ways.
+        """
+        view = random_view(rng, (ir.shape[0], ir.shape[1]), size_hw)
         matrix = random_matrix(rng, size_hw, self.limits)
-        border = int(rng.choice([cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT]))
-        fixed = _sample(gray, view, size_hw, border)
-        moving = _sample(ir, compose(view, invert(matrix)), size_hw, border)
-        if not self.augment.degrade:
-            return moving, fixed, matrix
-        return photometric.degrade(rng, moving, polarity=True), photometric.degrade(rng, fixed), matrix
+        border = int(rng.choice(BORDERS))
+        fixed = sample(gray, view, size_hw, border)
+        moving = sample(ir, compose(view, invert(matrix)), size_hw, border)
+        return moving, fixed, {"theta": theta_tensor(matrix, size_hw)}
 
 
 def _canvas(path: Path) -> Gray:
@@ -180,7 +182,7 @@ def _canvas(path: Path) -> Gray:
     return cv2.resize(image, (CANVAS_WIDTH, height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
-def _random_view(rng: np.random.Generator, canvas_hw: SizeHw, size_hw: SizeHw) -> NDArray[np.float64]:
+def random_view(rng: np.random.Generator, canvas_hw: SizeHw, size_hw: SizeHw) -> NDArray[np.float64]:
     """(2, 3): pixels of a frame to pixels of the canvas: a crop at random place, zoom, stretch, tilt and
     mirror.
     """
@@ -195,9 +197,15 @@ def _random_view(rng: np.random.Generator, canvas_hw: SizeHw, size_hw: SizeHw) -
     return np.column_stack([linear, centre - linear @ ((w - 1) / 2.0, (h - 1) / 2.0)])
 
 
-def _sample(canvas: Gray, to_canvas: NDArray[np.float64], size_hw: SizeHw, border: int) -> Gray:
+def sample(canvas: Gray, to_canvas: NDArray[np.float64], size_hw: SizeHw, border: int) -> Gray:
+    """The view (h, w) of a canvas that `to_canvas` (2, 3) gives, pixels of the frame to pixels of the canvas."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(canvas, to_canvas, size_hw[::-1], flags=flags, borderMode=border)  # type: ignore[return-value]
+
+
+def theta_tensor(matrix: NDArray[np.float64], size_hw: SizeHw) -> torch.Tensor:
+    """(2, 3) float32: a matrix between pixels of two frames of one size, normalised."""
+    return torch.from_numpy(matrix_to_theta(matrix, size_hw, size_hw)).float()
 
 
 def _tensor(gray: Gray) -> torch.Tensor:

@@ -1,14 +1,6 @@
-"""Training of the matching network: known random warps, every stage supervised, then the judge.
+"""Training of the matching network: known random warps, every stage supervised, then the judge."""
 
-Samples are numbered and each is drawn from its own generator (`vr.train.match_data`), so a resumed run
-continues with the very sample that the interrupted one would have seen next.
-"""
-
-import json
-import math
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -24,20 +16,16 @@ from vr.runtime.aligner import REFUSE_BELOW
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
 from vr.train import checkpoint
-from vr.train.checkpoint import Checkpoint
 from vr.train.data import Pair, Split
-from vr.train.loop import ignore_stop_signals
 from vr.train.match_data import Augment, Canvases, MatchDataset, Pool, real_canvases, scene_canvases
 from vr.train.match_judge import fit_judge, gather, judge_figures
 from vr.train.match_loss import START_ERRORS_PX, coarse_loss, grid_error_px, perturbed, total_loss
 from vr.train.match_tune import tune_damping
 from vr.train.run_folder import RunFolder
+from vr.train.step_trainer import StepConfig, StepTrainer
 
-OnStep = Callable[["MatchTrainer", dict[str, Tensor]], None]
-_SAVE_EVERY = 100
-_LOG_EVERY = 25
 # Added to the seed for scenes that are measured on and not trained on.
-_UNSEEN = 1_000_003
+UNSEEN = 1_000_003
 _SETTLING_ROUNDS, _SETTLED_SHARE = 10, 0.5
 
 SIZES: dict[str, tuple[SizeHw, Rounds]] = {"base": ((240, 320), (4, 3, 2)), "small": ((160, 208), (4, 3, 2))}
@@ -47,7 +35,7 @@ GENERATED_ONLY = {"scenes": 0.8, "pseudo": 0.2}
 
 
 @dataclass(frozen=True)
-class MatchConfig:
+class MatchConfig(StepConfig):
     """How the matching network is trained. The defaults are the recipe of the embedded model.
 
     Until `refine_from` (share of the steps) only the coarse search is trained, at `coarse_hw`; from there on
@@ -70,17 +58,9 @@ class MatchConfig:
     scenes: int = 1000
     degrade: bool = True
     new_scenes: bool = True
-    steps: int = 30000
-    batch: int = 8
-    lr: float = 3e-3
-    weight_decay: float = 1e-4
-    seed: int = 0
     shares: dict[str, float] = field(default_factory=lambda: {"pairs": 0.6, "pseudo": 0.2, "scenes": 0.2})
-    val_every: int = 1000
-    val_samples: int = 120
     tune_samples: int = 96
     judge_samples: int = 1500
-    workers: int = 1
 
     @property
     def size_hw(self) -> SizeHw:
@@ -95,21 +75,14 @@ class MatchConfig:
         return choices[step % len(choices)][0]
 
 
-class MatchTrainer:
-    """One run: network, optimizer, schedule, data; `train` goes on until `config.steps`."""
+class MatchTrainer(StepTrainer[MatchNet, MatchConfig]):
+    """One run of the matching network."""
 
     def __init__(self, config: MatchConfig, split: Split, folder: RunFolder, run: str, device: torch.device) -> None:
-        self.config, self.split, self.folder, self.run, self.device = config, split, folder, run, device
         torch.manual_seed(config.seed)
-        # This memory format makes a step on a CPU 10 % faster.
         size_hw, rounds = next(iter(config.sizes.values()))
-        self.net = MatchNet(size_hw, config.width, config.deep, rounds).to(device)
-        self.net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # missing in torch's types
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), config.lr, weight_decay=config.weight_decay)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate_at)
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.step = 0
-        self.history: list[dict[str, Any]] = []
+        net = MatchNet(size_hw, config.width, config.deep, rounds)
+        super().__init__(net, net.parameters(), config, split, folder, run, device)
 
     @cached_property
     def pool(self) -> Pool:
@@ -118,32 +91,7 @@ class MatchTrainer:
 
     @cached_property
     def _unseen_scenes(self) -> Canvases:
-        return scene_canvases(max(2, self.config.scenes // 10), self.config.seed + _UNSEEN)
-
-    def restore(self, saved: Checkpoint) -> None:
-        """Continues from a checkpoint of the same settings. Raises InputError if they are others."""
-        if saved.training != self._training() or saved.optimizer is None or saved.rng is None:
-            raise InputError(f"run {saved.run} had other settings or data; resume it with those, or name another --out")
-        self.net.load_state_dict(saved.weights)
-        self.optimizer.load_state_dict(saved.optimizer["optimizer"])
-        self.schedule.load_state_dict(saved.optimizer["schedule"])
-        self.generator.set_state(saved.rng["generator"])
-        self.step, self.history, self.run = saved.step, list(saved.history), saved.run
-
-    def train(self, stopped: Callable[[], bool], on_step: OnStep) -> bool:
-        """All remaining steps, or until `stopped`; the state goes to `last.pt` every 100 steps and at the end.
-
-        Returns whether all steps are done. `on_step` gets the trainer and the step's losses.
-        """
-        loader = iter(self._loader())
-        try:
-            while self.step < self.config.steps and not stopped():
-                parts = self._one_step(next(loader))
-                self._record(parts)
-                on_step(self, parts)
-        finally:
-            self.save_state()
-        return self.step >= self.config.steps
+        return scene_canvases(max(2, self.config.scenes // 10), self.config.seed + UNSEEN)
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
         """Weights of another run to begin with. Raises InputError if they do not fit this network."""
@@ -195,39 +143,13 @@ class MatchTrainer:
         figures["val_coarse_below_10_px"] = float((by_stage[0] < 10.0).float().mean())
         return figures | {f"val_{k}": v for k, v in summary(by_stage[-1]).items()}
 
-    def save_state(self) -> None:
-        """Writes `last.pt`, from which the run can go on."""
-        state = {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
-        rng = {"generator": self.generator.get_state()}
-        checkpoint.save(self.folder.last, replace(self._checkpoint(self.net), optimizer=state, rng=rng))
-
-    def _checkpoint(self, net: MatchNet) -> Checkpoint:
-        return Checkpoint(
-            network="match",
-            config=net.config,
-            weights=net.state_dict(),
-            mode="gray",
-            run=self.run,
-            training=self._training(),
-            step=self.step,
-            history=self.history,
-        )
-
-    def _one_step(self, sample: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _losses(self, sample: dict[str, Tensor]) -> dict[str, Tensor]:
         moving, fixed, truth = self._on_device(sample)
         size_hw = (fixed.shape[2], fixed.shape[3])
         features = self.net.features(moving, fixed)
         if self.step < round(self.config.refine_from * self.config.steps):
-            parts = coarse_loss(self.net.search(*features), truth, *size_hw)
-        else:
-            parts = total_loss(self._find(features, truth, size_hw), truth, *size_hw)
-        self.optimizer.zero_grad()
-        parts["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        self.optimizer.step()
-        self.schedule.step()
-        self.step += 1
-        return parts
+            return coarse_loss(self.net.search(*features), truth, *size_hw)
+        return total_loss(self._find(features, truth, size_hw), truth, *size_hw)
 
     def _find(self, features: tuple[Features, Features], truth: Tensor, size_hw: SizeHw) -> Found:
         """All stages, each started from near the truth."""
@@ -261,23 +183,6 @@ class MatchTrainer:
         chosen = (coin < _SETTLED_SHARE) & (error < 2.0 * START_ERRORS_PX[FINE])
         return torch.where(chosen.reshape(-1, 1, 1), ends, starts)
 
-    def _record(self, parts: dict[str, Tensor]) -> None:
-        figures: dict[str, Any] = {}
-        if self.step % _LOG_EVERY == 0:
-            figures |= {name: value.item() for name, value in parts.items()}
-        if self.step % self.config.val_every == 0 or self.step == self.config.steps:
-            figures |= self.validate()
-        if figures:
-            self.history.append({"step": self.step, "time_s": round(time.time()), **figures})
-        if self.step % _SAVE_EVERY == 0:
-            self.save_state()
-
-    def _rate_at(self, step: int) -> float:
-        """Share of the peak learning rate: 5 % linear warm-up, then a cosine down to 1 %."""
-        warm = max(1, self.config.steps // 20)
-        progress = min(1.0, max(0.0, (step - warm) / max(1, self.config.steps - warm)))
-        return min((step + 1) / warm, 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * progress)))
-
     def _on_device(self, sample: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         moving, fixed, theta = (sample[name].to(self.device) for name in ("moving", "fixed", "theta"))
         return moving, fixed, affine_fit.theta_to_centred(theta, fixed.shape[2], fixed.shape[3])
@@ -289,26 +194,14 @@ class MatchTrainer:
         pool = Pool(real_canvases(pairs), self._unseen_scenes)
         return MatchDataset(pool, size_hw, length, seed, shares or ({"pairs": 1.0} if pairs else {"scenes": 1.0}))
 
-    def _loader(self) -> DataLoader[dict[str, Tensor]]:
+    def _samples(self, first: int, length: int) -> MatchDataset:
         config = self.config
-        first, length = self.step * config.batch, (config.steps - self.step) * config.batch
         augment = Augment(config.degrade, config.new_scenes)
 
         def size_of(number: int) -> SizeHw:
             return config.size_at(number // config.batch)
 
-        data = MatchDataset(self.pool, size_of, length, config.seed, config.shares, first, augment)
-        return DataLoader(
-            data,
-            config.batch,
-            num_workers=config.workers,
-            prefetch_factor=4 if config.workers else None,
-            worker_init_fn=ignore_stop_signals,
-        )
-
-    def _training(self) -> dict[str, Any]:
-        # Through JSON, as tuples come back from a file as lists.
-        return {"settings": json.loads(json.dumps(asdict(self.config))), "train_pairs": len(self.split.train)}
+        return MatchDataset(self.pool, size_of, length, config.seed, config.shares, first, augment)
 
 
 def summary(errors_px: Tensor) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """One call of `vr-train match`: checks everything first, then trains, then reports."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +21,14 @@ from vr.runtime.stopping import stop_on_signals
 from vr.train import checkpoint
 from vr.train.data import Split, check_images, list_pairs, read_held_out, split_held_out, split_pairs
 from vr.train.loop import resolve_device
-from vr.train.match_loop import MatchConfig, MatchTrainer, OnStep
+from vr.train.match_loop import MatchConfig, MatchTrainer
 from vr.train.memory import keep_freed_memory
 from vr.train.report import save_figures, save_picture
 from vr.train.run_folder import RunFolder
+from vr.train.step_trainer import OnStep, StepTrainer
 
 VAL_SHARE, TEST_SHARE = 0.1, 0.1
+CURVE = re.compile(r"val_(?!median_px$|.*below).*_px(_\d+)?")
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def run_match_session(request: Request, config: MatchConfig) -> dict[str, Any]:
     keep_freed_memory()
     run_folder = RunFolder(request.out)
     saved = run_folder.resume() if request.resume else None
-    split = _split(request.folders, request.hold_out)
+    split = read_split(request.folders, request.hold_out)
     run = f"{request.out.resolve().name}-{time.strftime('%Y%m%d')}-{config.seed}"
     trainer = MatchTrainer(config, split, run_folder, run, resolve_device(request.device))
     if saved is not None:
@@ -70,7 +73,7 @@ def run_match_session(request: Request, config: MatchConfig) -> dict[str, Any]:
         f"{len(split.train)} pairs to train, {len(split.val)} to validate, {len(split.test)} to test; run {trainer.run}"
     )
     typer.echo(f"drawing {config.scenes} generated scenes")
-    with stop_on_signals() as stop, _reporting(trainer) as on_step:
+    with stop_on_signals() as stop, reporting(trainer) as on_step:
         finished = trainer.train(stop.is_set, on_step)
     if not finished:
         typer.echo(f"stopped after step {trainer.step}; go on with: {request.resume_command}", err=True)
@@ -79,7 +82,7 @@ def run_match_session(request: Request, config: MatchConfig) -> dict[str, Any]:
 
 
 def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
-    """A PNG of the training loss, and of the median validation error after each stage, by step.
+    """A PNG of the training loss, and of the errors on validation samples (`val_*_px*`), by step.
 
     Raises OutputError if it cannot be written.
     """
@@ -89,18 +92,18 @@ def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
     losses = [row for row in history if "loss" in row]
     upper.plot([row["step"] for row in losses], [row["loss"] for row in losses])
     upper.set(xlabel="step", ylabel="training loss")
-    rows = [row for row in history if "val_median_px" in row]
-    for name in sorted(name for row in rows[:1] for name in row if name.startswith("val_median_px_")):
-        stage = name.rsplit("_", 1)[1]
-        lower.plot([row["step"] for row in rows], [row[name] for row in rows], marker=".", label=f"stage {stage}")
-    lower.set(xlabel="step", ylabel="median error on validation pairs, px")
-    if rows:
+    rows = [row for row in history if any(name.startswith("val_") for name in row)]
+    for name in sorted(name for row in rows[:1] for name in row if CURVE.fullmatch(name)):
+        label = name.removeprefix("val_").replace("median_px_", "stage ").removesuffix("_px").replace("_", " ")
+        lower.plot([row["step"] for row in rows], [row[name] for row in rows], marker=".", label=label)
+    lower.set(xlabel="step", ylabel="error on validation samples, px")
+    if lower.lines:
         lower.legend()
     save_picture(figure, path)
 
 
 @contextmanager
-def _reporting(trainer: MatchTrainer) -> Iterator[OnStep]:
+def reporting(trainer: StepTrainer[Any, Any]) -> Iterator[OnStep]:
     """TensorBoard scalars, the loss curve, and a progress bar on stderr where that is a terminal."""
     console = Console(stderr=True)
     columns = TextColumn("step"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -109,18 +112,18 @@ def _reporting(trainer: MatchTrainer) -> Iterator[OnStep]:
     with writer, bar as progress:
         task = progress.add_task("train", total=trainer.config.steps, completed=trainer.step, figures="")
 
-        def on_step(trainer: MatchTrainer, parts: dict[str, Tensor]) -> None:
+        def on_step(trainer: StepTrainer[Any, Any], parts: dict[str, Tensor]) -> None:
             progress.update(task, completed=trainer.step, figures=f"loss {parts['loss'].item():.2f}")
             row = trainer.history[-1] if trainer.history else {}
             if row.get("step") == trainer.step:
                 for name, value in row.items():
-                    writer.add_scalar(f"match/{name}", value, trainer.step)
+                    writer.add_scalar(f"{trainer.net.network}/{name}", value, trainer.step)
                 write_curves(trainer.folder.loss_curve, trainer.history)
 
         yield on_step
 
 
-def _split(folders: list[Path], hold_out: Path | None) -> Split:
+def read_split(folders: list[Path], hold_out: Path | None) -> Split:
     """Each folder is split on its own; no folder gives an empty split (generated scenes only)."""
     if hold_out is None:
         splits = [split_pairs(list_pairs(folder), VAL_SHARE, TEST_SHARE) for folder in folders]
