@@ -16,7 +16,7 @@ from vr.runtime.evidence import Transform
 from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, theta_to_matrix, to_3x3
 from vr.runtime.preprocess import MODES, Frame, check_frame, network_input, to_gray, view_input
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
-from vr.runtime.search import DEFAULT_SEARCH, Answer, Search, Views, check_search, is_sane
+from vr.runtime.search import DEFAULT_SEARCH, Answer, Views, check_search, is_sane, search_for
 from vr.runtime.session import Session
 from vr.runtime.temporal import DenseFilter, TemporalFilter, ThetaFilter, corner_distance
 
@@ -112,9 +112,8 @@ class Aligner:
             )
         if info.mode not in MODES:
             raise ModelError(f"{session.path} wants {info.mode} input; this version knows {', '.join(MODES)}")
-        check_search(search, info)
         self._session = session
-        self._search = Search(search)
+        self._search = search_for(search, info)
         self._filter: TemporalFilter = DenseFilter() if info.kind == "dense" else ThetaFilter(prior)
         self._warm_up()
 
@@ -132,9 +131,10 @@ class Aligner:
 
         provider: auto, cpu, cuda, tensorrt or openvino, see `vr.runtime.session.Session`. threads: CPU
         threads, None leaves the choice to onnxruntime. rig: fixed, moving or free, how the cameras move against
-        each other, see `vr.runtime.rigs`; no effect on `estimate` and on dense models. search: near, as far as the
-        network sees, or wide, where it fails also any turn, other fields of view and larger shifts, see
-        `vr.runtime.search`. Raises ModelError, InputError, or VrError if onnxruntime is not installed.
+        each other, see `vr.runtime.rigs`; no effect on `estimate` and on dense models. search: what is tried where
+        one look of the network is not sure: none, near (somewhat turned or scaled) or wide (any turn, other fields of
+        view, larger shifts), see `vr.runtime.search`. Raises ModelError, InputError, or VrError if onnxruntime is not
+        installed.
         """
         rig_prior(rig)
         check_search(search)

@@ -38,7 +38,10 @@ def live(
     ] = "fixed",
     search: Annotated[
         str,
-        typer.Option(help="near: as far as the model sees; wide: also any turn, other lenses and larger shifts."),
+        typer.Option(
+            help="Where one look is not sure. none: refuse; near: try somewhat turned and scaled views; "
+            "wide: also any turn, other lenses and larger shifts."
+        ),
     ] = "near",
     alpha: Annotated[float, typer.Option(help="Share of the IR picture, 0 to 1.")] = 0.35,
     view: Annotated[str, typer.Option(help="overlay, or side-by-side (without alignment | aligned).")] = "overlay",

@@ -1,4 +1,4 @@
-"""How two cameras stand to each other when that is more than a network bridges: `--search wide`.
+"""What is tried when one look of the network is not enough: `--search near` (the default) and `--search wide`.
 
 The network is shown the pair as if a *prior*, a guess of the transform, were true already, and adds what is missing.
 The frame that sees more is cut to what the other one sees, so both keep their detail and neither is mostly border:
@@ -7,10 +7,12 @@ The frame that sees more is cut to what the other one sees, so both keep their d
 
 The network's answer `added` maps v to u, so the whole transform is `ir o added o rgb^-1`.
 
-Guesses (`HYPOTHESES`) go all round in steps of 30 degrees, through half, the same and twice the field of view, and to
-the sides. A first look is a weak witness: a right guess that is far from the truth is as unsure as a wrong one. So the
-surest answers become priors themselves. A true one then lies near the identity, where the network is surest, and stays
-where it is; it has to be surer than a plain answer, because so many guesses are so many chances to be wrong.
+The near guesses are some degrees of turn and a somewhat larger or smaller picture: what the network bridges too, but
+not in every scene. The wide ones (`HYPOTHESES`) go all round in steps of 30 degrees, through half, the same and twice
+the field of view, and to the sides. A first look is a weak witness: a right guess that is far from the truth is as
+unsure as a wrong one. So the surest answers become priors themselves. A true one then lies near the identity, where the
+network is surest, and stays where it is; it has to be surer than a plain answer, because so many guesses are so many
+chances to be wrong.
 """
 
 import math
@@ -38,15 +40,15 @@ from vr.runtime.geometry import (
 )
 from vr.runtime.temporal import corner_distance
 
-SEARCHES = ("near", "wide")
+SEARCHES = ("none", "near", "wide")
 DEFAULT_SEARCH = "near"
 SHIFT = 0.25
 """Step of the guesses aside, in sides of the frame that sees less."""
 MAX_DIAGONAL_RARITY = 5.0
 """Rarer guesses are shifted along one axis only."""
-TRIES_PER_FRAME = 6
+TRIES_PER_FRAME, NEAR_TRIES_PER_FRAME = 6, 2
 """So many guesses per frame of a video, so that a live picture goes on while nothing is found."""
-FINALISTS = 3
+FINALISTS, NEAR_FINALISTS = 3, 1
 """So many of a frame's answers, the surest ones, are looked at again, at most `LOOKS` times each."""
 LOOKS = 3
 FINALIST_CONFIDENCE = 0.1
@@ -61,17 +63,26 @@ MIN_OVERLAP = 0.25
 """Share of the frame that sees less which the other one has to see too."""
 
 
-def check_search(name: str, info: ModelInfo | None = None) -> None:
-    """Raises InputError for an unknown search, and for a wide one with a model that cannot be asked for guesses."""
+def check_search(name: str) -> None:
+    """Raises InputError for an unknown search."""
     if name not in SEARCHES:
         raise InputError(f"unknown search {name!r}; expected one of {', '.join(SEARCHES)}")
-    if name == DEFAULT_SEARCH or info is None:
-        return
-    if info.kind == "dense" or info.mode != "gray" or not info.has_confidence:
+
+
+def search_for(name: str, info: ModelInfo) -> "Search":
+    """A search for a model; one that cannot be asked for guesses gets one look only, unless a wide search is wanted.
+
+    Raises InputError for an unknown search, and for a wide one with such a model.
+    """
+    check_search(name)
+    if info.kind != "dense" and info.mode == "gray" and info.has_confidence:
+        return Search(name)
+    if name == "wide":
         raise InputError(
             f"search {name} needs an affine or homography model of grey frames that gives a confidence; this one is "
             f"{info.kind}, {info.mode}, {'with' if info.has_confidence else 'without'} confidence; use search near"
         )
+    return Search("none")
 
 
 @dataclass(frozen=True)
@@ -182,10 +193,13 @@ class Found:
 class Search:
     """Looks for the transform while there is none; keeps what it found as the prior of the frames that follow."""
 
-    def __init__(self, name: str = DEFAULT_SEARCH) -> None:
-        """name: near has no hypotheses. Raises InputError for an unknown one."""
+    def __init__(self, name: str) -> None:
+        """name: one of SEARCHES. Raises InputError for an unknown one."""
         check_search(name)
-        self._hypotheses = HYPOTHESES if name == "wide" else ()
+        self._is_wide = name == "wide"
+        self._hypotheses = {"none": (), "near": NEAR, "wide": (*NEAR, *HYPOTHESES)}[name]
+        self._tries_per_frame = TRIES_PER_FRAME if self._is_wide else NEAR_TRIES_PER_FRAME
+        self._finalists = FINALISTS if self._is_wide else NEAR_FINALISTS
         self.reset()
 
     def reset(self) -> None:
@@ -198,8 +212,8 @@ class Search:
 
     @property
     def text(self) -> str | None:
-        """What the search in the video has come to, for people; None for a near one."""
-        if not self._hypotheses:
+        """What the search in the video has come to, for people; None for one that is not wide."""
+        if not self._is_wide:
             return None
         return f"nothing found in {self._tries} tries" if self._found is None else self._found.text
 
@@ -210,7 +224,9 @@ class Search:
             return plain
         for start in range(0, len(self._hypotheses), TRIES_PER_FRAME):
             batch = self._hypotheses[start : start + TRIES_PER_FRAME]
-            held = _try(look, [one.theta(look.rgb_hw, look.ir_hw) for one in batch])
+            answers = [] if start else [plain]
+            answers += [look(one.theta(look.rgb_hw, look.ir_hw)) for one in batch]
+            held = _surest_that_holds(look, answers, FINALISTS)
             if held is not None:
                 return held
         return plain
@@ -224,14 +240,15 @@ class Search:
         if first.transform is not None:
             self._note(first.transform, look)
         elif self.lost and self._hypotheses and look.has_content:
-            held = _try(look, self._next_priors(look))
+            answers = [first, *map(look, self._next_priors(look))]
+            held = _surest_that_holds(look, answers, self._finalists)
             self._prior = None if held is None else held.transform
         return first
 
     def _next_priors(self, look: Look) -> list[Transform]:
         """The next guesses, round after round, and always the transform that was lost."""
         self._found = None
-        count = TRIES_PER_FRAME if self._last is None else TRIES_PER_FRAME - 1
+        count = self._tries_per_frame - (self._last is not None)
         batch = [self._hypotheses[(self._tries + i) % len(self._hypotheses)] for i in range(count)]
         self._tries += count
         priors: list[Transform] = [one.theta(look.rgb_hw, look.ir_hw) for one in batch]
@@ -239,15 +256,15 @@ class Search:
 
     def _note(self, transform: Transform, look: Look) -> None:
         self._last = self._prior
-        if self._found is None and self._hypotheses:
+        if self._found is None and self._is_wide:
             self._found = Found(*turn_and_scale(transform, look.rgb_hw, look.ir_hw), self._tries + 1)
         self._tries = 0
 
 
-def _try(look: Look, priors: Sequence[Transform]) -> Answer | None:
-    """The answer to the surest guess that holds, None if none does."""
-    answers = [one for one in map(look, priors) if one.guess is not None and one.sureness >= FINALIST_CONFIDENCE]
-    finalists = sorted(answers, key=lambda one: -one.sureness)[:FINALISTS]
+def _surest_that_holds(look: Look, answers: Sequence[Answer], count: int) -> Answer | None:
+    """What the surest of the answers that holds comes to, of the `count` surest ones; None if none holds."""
+    worth = [one for one in answers if one.guess is not None and one.sureness >= FINALIST_CONFIDENCE]
+    finalists = sorted(worth, key=lambda one: -one.sureness)[:count]
     return next((held for one in finalists if (held := _hold(look, one)) is not None), None)
 
 
@@ -309,5 +326,10 @@ def _hypotheses() -> tuple[Hypothesis, ...]:
 
 
 HYPOTHESES = _hypotheses()
+NEAR_TURN_DEG, NEAR_SCALES = 10.0, (0.8, 1.25)
+NEAR = (
+    *(Hypothesis(0.0, scale) for scale in NEAR_SCALES),
+    *(Hypothesis(turn, scale) for scale in (1.0, *NEAR_SCALES) for turn in (NEAR_TURN_DEG, -NEAR_TURN_DEG)),
+)
 _SPREAD = 2.0 * (grid_points((17, 17), 17) + 0.5) / 17.0 - 1.0
 """(289, 2): points all over a frame, normalised."""

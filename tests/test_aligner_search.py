@@ -22,7 +22,18 @@ from vr.runtime.geometry import (
     to_3x3,
 )
 from vr.runtime.preprocess import network_input, view_input
-from vr.runtime.search import FINALISTS, HYPOTHESES, LOOKS, TRIES_PER_FRAME, Hypothesis, Views, is_sane
+from vr.runtime.search import (
+    FINALISTS,
+    HYPOTHESES,
+    LOOKS,
+    NEAR,
+    NEAR_FINALISTS,
+    NEAR_TRIES_PER_FRAME,
+    TRIES_PER_FRAME,
+    Hypothesis,
+    Views,
+    is_sane,
+)
 from vr.runtime.session import Session
 from vr.runtime.temporal import corner_distance
 
@@ -249,7 +260,7 @@ def test_what_is_not_there_is_refused_after_all_guesses(session: DotSession) -> 
     assert session.runs == before, "nothing to see costs nothing"
     ir[:, 160:] = 20
     assert aligner.estimate(ir, rgb).state == "refused"
-    assert session.runs <= before + 1 + len(HYPOTHESES)
+    assert session.runs <= before + 1 + len(NEAR) + len(HYPOTHESES)
 
 
 def test_a_guess_that_does_not_hold_is_not_shown(session: DotSession, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +288,7 @@ def test_a_video_pays_for_a_few_guesses_per_frame(session: DotSession) -> None:
     while (before := session.runs) is not None and aligner(ir, rgb, time_s=frames / 30).state == "refused":
         assert 1 + TRIES_PER_FRAME <= session.runs - before <= most
         frames += 1
-        assert frames <= len(HYPOTHESES) / TRIES_PER_FRAME + 1
+        assert frames <= (len(NEAR) + len(HYPOTHESES)) / TRIES_PER_FRAME + 1
     assert frames > 1
     before = session.runs
     now = aligner(ir, rgb, time_s=frames / 30)
@@ -290,7 +301,7 @@ def test_lost_and_found_again(session: DotSession) -> None:
     """After the hold the old place is tried first, then everything; a video that starts anew starts without a prior."""
     aligner = Aligner(session, rig="free", search="wide")
     upside_down, dark = pair(turned(180.0)), (np.full(IR_HW, 90, np.uint8), pair(IDENTITY_THETA)[1])
-    assert states(aligner, upside_down, 0.0, 3) == ["refused", "estimated", "estimated"]
+    assert states(aligner, upside_down, 0.0, 4) == ["refused", "refused", "estimated", "estimated"]
     assert states(aligner, dark, 0.2, 4, 0.2) == ["held", "held", "refused", "refused"]
     assert states(aligner, upside_down, 1.2, 2)[0] == "estimated", "the cover was lifted"
     side = states(aligner, pair(turned(90.0)), 1.3, 60)
@@ -318,7 +329,7 @@ def states(
 
 
 def test_unknown_search_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown search 'far'; expected one of near, wide"):
+    with pytest.raises(InputError, match="unknown search 'far'; expected one of none, near, wide"):
         Aligner.load(write_affine(tmp_path / "m.onnx"), provider="cpu", search="far")
 
 
@@ -330,3 +341,32 @@ def test_models_that_cannot_be_searched_with_say_so(tmp_path: Path) -> None:
         Aligner.load(tmp_path / f"{name}.onnx", provider="cpu", threads=1)
         with pytest.raises(InputError, match=what):
             Aligner.load(tmp_path / f"{name}.onnx", provider="cpu", threads=1, search="wide")
+
+
+BARELY = turned(14.0, 1.3)
+
+
+def test_near_guesses_reach_what_one_look_does_not(session: DotSession) -> None:
+    """The test network sees 12 degrees far; `none` is one look."""
+    assert Aligner(session, search="none").estimate(*pair(BARELY)).state == "refused"
+    one = Aligner(session).estimate(*pair(BARELY))
+    assert one.state == "estimated"
+    assert error_px(one.matrix_rgb_to_ir, BARELY) < 3.0
+
+
+def test_a_lost_video_pays_little_for_near_guesses(session: DotSession) -> None:
+    aligner = Aligner(session)
+    ir, rgb = pair(turned(180.0))
+    for number in range(6):
+        before = session.runs
+        assert aligner(ir, rgb, time_s=number / 30).state == "refused"
+        assert session.runs - before <= 1 + NEAR_TRIES_PER_FRAME + NEAR_FINALISTS * LOOKS
+    assert aligner.search_text is None
+
+
+def test_a_model_that_cannot_be_searched_with_gets_one_look(tmp_path: Path) -> None:
+    write_affine(tmp_path / "unsure.onnx", info=affine_info(has_confidence=False))
+    assert (
+        Aligner.load(tmp_path / "unsure.onnx", provider="cpu", threads=1).estimate(*pair(IDENTITY_THETA)).confidence
+        is None
+    )

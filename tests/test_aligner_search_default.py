@@ -38,7 +38,7 @@ def test_a_video_upside_down_is_found_and_stays(aligner: Aligner) -> None:
     aligner.reset()
     shown = [aligner(*scene.frames(index), time_s=scene.time_s(index)) for index in range(12)]
     states = [one.state for one in shown]
-    assert states[:2] == ["refused", "estimated"] and set(states[2:]) == {"estimated"}
+    assert states[:3] == ["refused", "refused", "estimated"] and set(states[3:]) == {"estimated"}
     assert error_px(shown[-1], scene, 11) < 3.0
     assert aligner.search_text is not None and aligner.search_text.startswith("found at ")
 
