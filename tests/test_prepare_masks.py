@@ -115,7 +115,9 @@ def test_segmentation_gives_masks_of_the_frame(tmp_path: Path) -> None:
 
 def test_missing_weights_are_named_with_their_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(ModelError, match=r"download https://download\.pytorch\.org/\S+\.pth and give it with --weights"):
+    with pytest.raises(
+        ModelError, match=r"download https://download\.pytorch\.org/\S+\.pth and give it with --weights"
+    ):
         PersonSegmentation("mobilenet_v3_large", None)
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(ModelError, match=r"text\.pth does not hold the weights"):

@@ -52,7 +52,13 @@ def everywhere(found: Survey) -> Motion:
 
 @pytest.mark.parametrize(
     ("seed", "ir_fps", "rgb_fps", "offset_s"),
-    [(6, 9.0, 30.0, 0.305), (4, 9.0, 30.0, 3.544), (8, 9.0, 30.0, -1.384), (9, 10.0, 25.0, 2.962), (6, 30.0, 9.0, -0.7)],
+    [
+        (4, 9.0, 30.0, 3.544),
+        (9, 10.0, 25.0, 2.962),
+        (6, 30.0, 9.0, -0.7),
+        pytest.param(6, 9.0, 30.0, 0.305, marks=pytest.mark.slow),
+        pytest.param(8, 9.0, 30.0, -1.384, marks=pytest.mark.slow),
+    ],
 )
 def test_offset_is_found_within_one_frame_of_the_faster_camera(
     seed: int, ir_fps: float, rgb_fps: float, offset_s: float
@@ -77,7 +83,7 @@ def test_motions_that_have_nothing_in_common_are_refused(seed: int) -> None:
 def test_two_different_scenes_are_refused() -> None:
     ir, _ = filmed(6, (9.0, 30.0), 0.0, 12.0)
     _, rgb = filmed(8, (9.0, 30.0), 0.0, 12.0)
-    with pytest.raises(InputError, match="hardly better than elsewhere"):
+    with pytest.raises(InputError, match="hardly better at one offset than elsewhere"):
         estimate_offset(everywhere(ir), everywhere(rgb), 30.0)
 
 
@@ -89,9 +95,7 @@ def test_a_still_scene_and_a_short_recording_are_refused() -> None:
         estimate_offset(noise_motion(0, 10, 9.0), noise_motion(1, 600, 30.0), 5.0)
 
 
-@given(
-    st.floats(5.0, 60.0), st.floats(5.0, 60.0), st.integers(2, 80), st.integers(2, 80), st.floats(-1000.0, 1000.0)
-)
+@given(st.floats(5.0, 60.0), st.floats(5.0, 60.0), st.integers(2, 80), st.integers(2, 80), st.floats(-1000.0, 1000.0))
 def test_each_frame_is_paired_once_in_order_and_in_time(
     ir_fps: float, rgb_fps: float, ir_count: int, rgb_count: int, offset_ms: float
 ) -> None:
@@ -109,7 +113,7 @@ def test_each_frame_is_paired_once_in_order_and_in_time(
 
 
 def test_pairs_of_two_rates_are_the_nearest_in_time() -> None:
-    pairs = pair_times(np.arange(5) / 10.0, np.arange(12) / 25.0, offset_ms=20.0, slop_ms=None)
+    pairs = pair_times(np.arange(5) / 10.0, np.arange(12) / 25.0, offset_ms=15.0, slop_ms=None)
     assert pairs.ir.tolist() == [0, 1, 2, 3, 4]
     assert pairs.rgb.tolist() == [0, 3, 5, 8, 10]
     assert (pairs.unpaired_ir, pairs.unpaired_rgb) == (0, 7)
@@ -154,7 +158,6 @@ def test_splits_end_where_scenes_do() -> None:
 def test_one_long_scene_is_divided_with_seconds_in_between() -> None:
     parts = assign_parts([0] * 1000, [n / 10 for n in range(1000)], SHARES, guard_s=2.0)
     assert [parts.count(part) for part in ("train", "guard", "val", "test")] == [767, 38, 80, 115]
-    assert parts == sorted(parts, key=parts.index)[: len(parts)] or parts.index("val") < parts.index("test")
     for before, after in (("train", "val"), ("val", "test")):
         last = len(parts) - 1 - parts[::-1].index(before)
         assert (parts.index(after) - last) / 10 >= 2.0

@@ -39,7 +39,9 @@ def assign_parts(
     end, val_from = _boundary(scenes, times_s, (0, train * count, count), guard_s)
     rest = count - val_from
     part = val / (val + test) if val + test > 0.0 else 0.0
-    val_end, test_from = _boundary(scenes, times_s, (val_from, val_from + part * rest, count), guard_s)
+    # A second gap as wide as the first is to be expected.
+    ideal = val_from + part * max(rest - (val_from - end), rest / 2)
+    val_end, test_from = _boundary(scenes, times_s, (val_from, ideal, count), guard_s)
     blocks = [("train", end), (GUARD, val_from), ("val", val_end), (GUARD, test_from), ("test", count)]
     parts: list[str] = []
     for name, until in blocks:

@@ -25,6 +25,8 @@ _WEIGHTS = (1.0, 1.0, 0.5, 0.5)
 _LEAST_INTERVALS = 24
 _LEAST_OVERLAP = 0.4
 _LEAST_CONFIDENCE = 0.3
+_LEAST_EVIDENCE = 30.0
+_INDEPENDENT_PER_S = 10.0
 _STILL = 0.02
 _HIGHEST_CORRELATION = 0.999
 
@@ -77,15 +79,17 @@ def estimate_offset(ir: Motion, rgb: Motion, max_offset_s: float) -> Offset:
 def _estimate(slow: Motion, fast: Motion, offsets_s: Float64s) -> Offset:
     """Offset of slow to fast: the best of all by the four curves, then finely around it by the amount of motion."""
     evidence = np.array([_evidence(row) for row in _correlations(slow, fast, offsets_s, _COARSE_TREND_S)])
+    # Neighbouring intervals of a fast camera repeat each other; counted fully they would look like proof.
+    evidence *= min(1.0, _INDEPENDENT_PER_S / _rate(slow))
     if not len(evidence) or evidence.max() <= 0.0:
         raise _refusal("too little of the two recordings shows motion at the same time")
     best = int(evidence.argmax())
     rival = float(evidence.max(initial=0.0, where=np.abs(offsets_s - offsets_s[best]) > _RIVAL_S))
     confidence = 1.0 - rival / float(evidence[best])
-    if confidence < _LEAST_CONFIDENCE:
+    if confidence < _LEAST_CONFIDENCE or evidence[best] < _LEAST_EVIDENCE:
         raise _refusal(
-            f"the motions agree at {offsets_s[best]:+.1f} s hardly better than elsewhere (confidence "
-            f"{max(confidence, 0.0):.2f} of at least {_LEAST_CONFIDENCE:g})"
+            f"the motions agree hardly better at one offset than elsewhere (confidence {confidence:.2f} of at least "
+            f"{_LEAST_CONFIDENCE:g}, evidence {evidence[best]:.0f} of at least {_LEAST_EVIDENCE:g})"
         )
     offset_s, correlation = _refine(slow, fast, float(offsets_s[best]))
     return Offset(1000.0 * offset_s, correlation, confidence)
