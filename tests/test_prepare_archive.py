@@ -45,7 +45,7 @@ def test_members_are_read_one_image_at_a_time(tmp_path: Path, save: object) -> N
 
 def test_a_folder_comes_out_with_person_one(tmp_path: Path) -> None:
     data = arrays()
-    np.savez(tmp_path / "dataset.npz", **data)
+    np.savez(tmp_path / "dataset.npz", **data)  # type: ignore[arg-type]
     done = prepare("--npz", tmp_path / "dataset.npz", "--out", tmp_path / "d", "--format", "png", "--guard-s", 0)
     assert done.returncode == 0, done.stderr
     assert report(tmp_path / "d")["kept"] == COUNT
@@ -73,7 +73,7 @@ def test_pairs_without_a_person_are_dropped(tmp_path: Path) -> None:
     data = arrays()
     data["mask_ir"][4:7] = 255
     data["mask_rgb"][9, 10:35] = 255
-    np.savez(tmp_path / "d.npz", **data)
+    np.savez(tmp_path / "d.npz", **data)  # type: ignore[arg-type]
     assert prepare("--npz", tmp_path / "d.npz", "--out", tmp_path / "d", "--no-split").returncode == 0
     reasons = [line["reason"] for line in manifest(tmp_path / "d")]
     assert [n for n, reason in enumerate(reasons) if reason == "no person"] == [4, 5, 6]
@@ -122,7 +122,7 @@ def test_other_archives_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:
-    np.savez(tmp_path / "d.npz", **arrays())
+    np.savez(tmp_path / "d.npz", **arrays())  # type: ignore[arg-type]
     content = bytearray((tmp_path / "d.npz").read_bytes())
     content[5000] ^= 255
     (tmp_path / "d.npz").write_bytes(bytes(content))

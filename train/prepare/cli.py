@@ -46,7 +46,8 @@ Weights = Annotated[
 Backbone = Annotated[str, typer.Option(help="mobilenet_v3_large, resnet50 or resnet101.")]
 Channel = Annotated[str, typer.Option(help="What the IR threshold looks at: auto, blue or gray.")]
 Threshold = Annotated[
-    int | None, typer.Option(min=0, max=255, show_default="automatic", help="Level above which IR is a person.")
+    int | None,
+    typer.Option(min=0, max=255, show_default="automatic", help="Level above which IR is a person; the thesis: 160."),
 ]
 Plausible = Annotated[
     bool, typer.Option("--plausible/--no-plausible", help="Drop pairs whose masks show nobody or cannot be right.")

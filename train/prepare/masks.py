@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vr.runtime.preprocess import Frame, to_bgr
 from vr.train.prepare.plan import IMPLAUSIBLE, NO_PERSON, PlannedSource
-from vr.train.prepare.settings import THESIS_BLUE_THRESHOLD, Settings
+from vr.train.prepare.settings import Settings
 from vr.train.prepare.threshold import hole_share, otsu, steady, warm_mask
 
 Uint8s = NDArray[np.uint8]
@@ -57,16 +57,11 @@ class MaskMaker:
 
 
 def ir_thresholds(source: PlannedSource, settings: Settings, is_blue: bool) -> NDArray[np.float64]:
-    """(n,) levels above which each IR frame is taken for warm.
-
-    Automatic, except for a number in the settings, and for blue video whose levels tell nothing (the thesis's 160).
-    """
+    """(n,) levels above which each IR frame is taken for warm: that of the settings, or automatic."""
     survey = source.ir
     if settings.ir_threshold is not None:
         return np.full(len(survey.time_s), float(settings.ir_threshold))
     sequence = otsu(survey.histograms[int(is_blue)])
-    if is_blue and sequence <= 0.0:
-        return np.full(len(survey.time_s), float(THESIS_BLUE_THRESHOLD))
     return steady(survey.otsu_blue if is_blue else survey.otsu_gray, sequence, survey.time_s)
 
 

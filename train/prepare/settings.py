@@ -11,7 +11,6 @@ Format = Literal["jpg", "png"]
 Colours = Literal["bgr", "rgb"]
 
 THESIS_SHARES = (8000.0, 1000.0, 1431.0)
-THESIS_BLUE_THRESHOLD = 160
 
 
 @dataclass(frozen=True)
