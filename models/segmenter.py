@@ -54,6 +54,12 @@ def build_segmenter(backbone: Backbone = "mobilenet_v3_large", weights: Path | N
     return PersonSegmenter(deeplab).eval()
 
 
+def weights_url(backbone: Backbone) -> str:
+    """Where torchvision offers the trained weights of a backbone; downloads nothing."""
+    name = {"mobilenet_v3_large": "MobileNet_V3_Large", "resnet50": "ResNet50", "resnet101": "ResNet101"}[backbone]
+    return getattr(_torchvision_segmentation(), f"DeepLabV3_{name}_Weights").DEFAULT.url
+
+
 def _torchvision_segmentation() -> ModuleType:
     """The segmentation models of torchvision, also beside a torch that torchvision's compiled operators
     were not built for.

@@ -1,5 +1,6 @@
 """Folders of pairs: listing, splitting, reading, and the random warps."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import InputError
 from vr.runtime.preprocess import network_input
 from vr.train.augment import PairDataset
-from vr.train.data import Pair, check_images, list_pairs, read_image, read_mask, split_pairs
+from vr.train.data import Pair, check_images, list_pairs, read_image, read_mask, split_held_out, split_pairs
 
 
 def test_pairs_are_listed_by_stem_whatever_the_suffix(tmp_path: Path) -> None:
@@ -75,6 +76,55 @@ def test_each_split_gets_a_pair_or_the_folder_is_refused() -> None:
     assert (len(split.train), len(split.val), len(split.test)) == (1, 1, 1)
     with pytest.raises(InputError, match=r"only 2 pair\(s\)"):
         split_pairs(pairs(2), 0.1, 0.1)
+
+
+def write_manifest(folder: Path, parts: dict[str, str | None], tail: str = "") -> None:
+    lines = [json.dumps({"stem": s, "decision": "kept", "split": part}) for s, part in parts.items()]
+    lines.append(json.dumps({"stem": "99", "decision": "dropped", "split": None}))
+    (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n" + tail)
+
+
+PARTS = {"00": "test", "01": "train", "02": "train", "03": "val", "04": "train"}
+
+
+def stems(found: list[Pair]) -> list[str]:
+    return [pair.stem for pair in found]
+
+
+@pytest.mark.parametrize("tail", ["", '{"stem": "04", "deci'])
+def test_the_split_of_a_manifest_is_followed(tmp_path: Path, tail: str) -> None:
+    write_pairs(tmp_path, 5)
+    write_manifest(tmp_path, {**PARTS}, tail)
+    split = split_pairs(list_pairs(tmp_path), 0.1, 0.1)
+    assert (stems(split.train), stems(split.val), stems(split.test)) == (["01", "02", "04"], ["03"], ["00"])
+    split = split_held_out(tmp_path, {tmp_path.name: {"01"}}, 0.5)
+    assert (stems(split.train), stems(split.val), stems(split.test)) == (["02", "04"], ["03"], ["00", "01"])
+
+
+def test_masks_follow_the_manifest_beside_them(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "masks", 5)
+    write_manifest(tmp_path, {**PARTS})
+    assert [pair.part for pair in list_pairs(tmp_path / "masks")] == list(PARTS.values())
+
+
+def test_a_manifest_without_split_leaves_the_blocks(tmp_path: Path) -> None:
+    write_pairs(tmp_path, 5)
+    write_manifest(tmp_path, dict.fromkeys(PARTS))
+    assert stems(split_pairs(list_pairs(tmp_path), 0.2, 0.2).test) == ["04"]
+
+
+def test_a_manifest_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
+    write_pairs(tmp_path, 5)
+    write_manifest(tmp_path, {**PARTS, "03": "train"})
+    with pytest.raises(InputError, match="4 pairs to train, 0 to validate, 1 to test"):
+        split_pairs(list_pairs(tmp_path), 0.1, 0.1)
+    write_manifest(tmp_path, {"00": "train"})
+    with pytest.raises(InputError, match=r"4 pair\(s\) in .* are not in its manifest\.jsonl: 01, 02"):
+        list_pairs(tmp_path)
+    for bad in ('{"stem": "00"}\n', "no json\n", '{"stem": "00", "decision": "kept", "split": "other"}\n', "7\n"):
+        (tmp_path / "manifest.jsonl").write_text(bad)
+        with pytest.raises(InputError, match="is not a manifest of vr-train prepare"):
+            list_pairs(tmp_path)
 
 
 def test_unreadable_images_are_counted_and_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from vr.runtime.contract import parse_size
 from vr.runtime.errors import InputError
 from vr.train import dense_cli, match_cli
 from vr.train.config import TrainConfig
+from vr.train.prepare import cli as prepare_cli
 
 app = typer.Typer(
     add_completion=False,
@@ -139,6 +140,7 @@ def import_thesis(
 
 match_cli.register(app)
 dense_cli.register(app)
+prepare_cli.register(app)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Folders of image pairs: a data set is a folder with `rgb/` and `ir/`; files with the same stem are one
-pair.
+pair. A `manifest.jsonl` of `vr-train prepare` in it, or beside its folder `masks`, says which pairs belong to which
+part.
 """
 
 import json
@@ -16,6 +17,8 @@ from vr.runtime.errors import InputError
 from vr.runtime.preprocess import Frame, check_frame, to_gray
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+MANIFEST = "manifest.jsonl"
+PARTS = ("train", "val", "test")
 _NAMED_AT_MOST = 5
 
 HeldOut = dict[str, set[str] | None]
@@ -24,11 +27,12 @@ HeldOut = dict[str, set[str] | None]
 
 @dataclass(frozen=True)
 class Pair:
-    """The two files of one pair."""
+    """The two files of one pair. part: "train", "val" or "test" by the manifest of its folder, None without one."""
 
     stem: str
     ir: Path
     rgb: Path
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def list_pairs(folder: Path) -> list[Pair]:
     """The pairs of `folder`, sorted by stem.
 
     Raises InputError if `folder`, `folder/rgb` or `folder/ir` is missing or empty, if a stem is on one side
-    only (says how many and which), or if two files of one side share a stem.
+    only (says how many and which), if two files of one side share a stem, or if the folder's manifest is damaged or
+    lacks a pair.
     """
     if not folder.is_dir():
         raise InputError(f"no folder {folder}; expected a folder with rgb/ and ir/ in it")
@@ -61,15 +66,28 @@ def list_pairs(folder: Path) -> list[Pair]:
             f"{len(lonely)} image(s) in {folder} have no partner with the same stem: {_some(lonely)}; "
             "add the missing images or take these away"
         )
-    return [Pair(stem, ir[stem], rgb[stem]) for stem in sorted(rgb)]
+    parts = _read_parts(folder)
+    if parts is None:
+        return [Pair(stem, ir[stem], rgb[stem]) for stem in sorted(rgb)]
+    strangers = sorted(rgb.keys() - parts.keys())
+    if strangers:
+        raise InputError(
+            f"{len(strangers)} pair(s) in {folder} are not in its {MANIFEST}: {_some(strangers)}; take them away, or "
+            "take the manifest away to split anew"
+        )
+    return [Pair(stem, ir[stem], rgb[stem], parts[stem]) for stem in sorted(rgb)]
 
 
 def split_pairs(pairs: list[Pair], val_share: float, test_share: float) -> Split:
-    """Contiguous blocks of the sorted pairs: first train, then val, then test.
+    """The parts that the manifest names, if every pair comes from a folder with one. Else contiguous blocks of the
+    sorted pairs: first train, then val, then test.
 
     Blocks and no shuffling, because neighbouring frames of a video are nearly the same picture. Val and
-    test get at least one pair each. Raises InputError if none is left to train on.
+    test get at least one pair each. Raises InputError if none is left to train on, or if a part that a manifest names
+    is empty.
     """
+    if pairs and all(pair.part for pair in pairs):
+        return _split_by_manifest(pairs)
     if len(pairs) < 3:
         raise InputError(
             f"only {len(pairs)} pair(s) to train on; expected at least 3 (one each to train, validate, test)"
@@ -100,14 +118,18 @@ def read_held_out(path: Path) -> HeldOut:
 
 
 def split_held_out(folder: Path, held_out: HeldOut, val_share: float) -> Split:
-    """Pairs named in `held_out` are the test part; the last block of the others is for validation.
+    """Pairs named in `held_out` are the test part, and those that the folder's manifest keeps for it; the last block of
+    the others is for validation, or what the manifest names.
 
-    A folder that `held_out` does not name has no test part. Raises InputError as `list_pairs`.
+    A folder that neither names has no test part. Raises InputError as `list_pairs`.
     """
     pairs = list_pairs(folder)
     stems = held_out.get(folder.name, set())
-    test = pairs if stems is None else [pair for pair in pairs if pair.stem in stems]
+    test = pairs if stems is None else [pair for pair in pairs if pair.stem in stems or pair.part == "test"]
     rest = [pair for pair in pairs if pair not in test]
+    if rest and all(pair.part for pair in rest):
+        train, val = ([pair for pair in rest if pair.part == part] for part in ("train", "val"))
+        return Split(train, val, test)
     val = min(len(rest), max(1, round(len(rest) * val_share)))
     return Split(rest[: len(rest) - val], rest[len(rest) - val :], test)
 
@@ -161,6 +183,37 @@ def _fault(path: Path) -> str:
     except InputError as error:
         return str(error)
     return ""
+
+
+def _split_by_manifest(pairs: list[Pair]) -> Split:
+    train, val, test = ([pair for pair in pairs if pair.part == part] for part in PARTS)
+    if not (train and val and test):
+        raise InputError(
+            f"the manifest's split has {len(train)} pairs to train, {len(val)} to validate, {len(test)} to test; "
+            "expected at least 1 each: prepare more recordings or other --shares, or take the manifest away"
+        )
+    return Split(train, val, test)
+
+
+def _read_parts(folder: Path) -> dict[str, str | None] | None:
+    """Stem to part of the kept pairs in the manifest of `folder`; None without one. A torn last line is skipped."""
+    path = (folder.parent if folder.name == "masks" else folder) / MANIFEST
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    try:
+        lines = [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+        return {line["stem"]: _checked_part(line["split"]) for line in lines if line["decision"] == "kept"}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a manifest of vr-train prepare ({error}); prepare again, or take it away"
+        ) from error
+
+
+def _checked_part(part: object) -> str | None:
+    if part is not None and part not in PARTS:
+        raise ValueError(f"unknown part {part!r}")
+    return part  # type: ignore[return-value]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

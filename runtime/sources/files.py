@@ -104,15 +104,29 @@ def open_files(spec: str, role: Role, fps: float = DEFAULT_FPS) -> VideoFileSour
     fps: frame rate of images; a video file brings its own. Raises InputError for anything that cannot be
     used.
     """
+    images = list_images(spec)
+    if images is None:
+        return VideoFileSource(Path(spec))
+    return ImageSequenceSource(_describe(spec), images, role, fps)
+
+
+def list_images(spec: str) -> list[Path] | None:
+    """The images that a folder, a glob, or the path of one image means, in playing order; None: it is no such thing."""
     path = Path(spec)
     if path.is_dir():
-        return ImageSequenceSource(f"folder {spec}", sort_naturally(_images(path.iterdir())), role, fps)
+        return sort_naturally(_images(path.iterdir()))
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-        return ImageSequenceSource(spec, [path], role, fps)
+        return [path]
     if not path.exists() and glob.has_magic(spec):
         matches = glob.glob(spec, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-        return ImageSequenceSource(f"glob {spec}", sort_naturally(_images(map(Path, matches))), role, fps)
-    return VideoFileSource(path)
+        return sort_naturally(_images(map(Path, matches)))
+    return None
+
+
+def _describe(spec: str) -> str:
+    if Path(spec).is_dir():
+        return f"folder {spec}"
+    return spec if Path(spec).is_file() else f"glob {spec}"
 
 
 def sort_naturally(paths: Sequence[Path]) -> list[Path]:

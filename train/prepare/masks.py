@@ -1,0 +1,87 @@
+"""Person masks of a pair, and whether they can be right."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vr.runtime.preprocess import Frame, to_bgr
+from vr.train.prepare.plan import IMPLAUSIBLE, NO_PERSON, PlannedSource
+from vr.train.prepare.settings import Settings
+from vr.train.prepare.threshold import hole_share, otsu, steady, warm_mask
+
+Uint8s = NDArray[np.uint8]
+Segmenter = Callable[[Uint8s], Uint8s]
+
+
+@dataclass(frozen=True)
+class PairMasks:
+    """Masks of the two native frames, (h, w) uint8, person 1; None where none is made.
+
+    reason: why the pair is dropped, "" if it is kept. detail: the figure behind it.
+    """
+
+    ir: Uint8s | None
+    rgb: Uint8s | None
+    reason: str
+    detail: str
+
+
+class MaskMaker:
+    """Makes the masks of one pair of recordings."""
+
+    def __init__(self, source: PlannedSource, settings: Settings, segmenter: Segmenter | None) -> None:
+        self._settings, self._segmenter = settings, segmenter
+        self.is_blue = settings.ir_channel == "blue" or (settings.ir_channel == "auto" and source.ir.is_blue)
+        self.thresholds = ir_thresholds(source, settings, self.is_blue)
+        self.overlays = [
+            survey.pixels.overlay() if settings.overlays else np.zeros(survey.size_hw, np.uint8)
+            for survey in (source.ir, source.rgb)
+        ]
+
+    def make(self, ir: Frame, rgb: Frame, position: int) -> PairMasks:
+        """position: of the IR frame among the readable ones."""
+        ir_mask = warm_mask(ir, self.is_blue, float(self.thresholds[position]), self.overlays[0])
+        rgb_mask = None
+        if self._segmenter is not None:
+            rgb_mask = np.where(self.overlays[1] > 0, np.uint8(0), self._segmenter(to_bgr(rgb)))
+        return self.judge(ir_mask, rgb_mask)
+
+    def judge(self, ir: Uint8s, rgb: Uint8s | None) -> PairMasks:
+        """The masks, with the reason to drop the pair if they show no person, or cannot be right."""
+        masks = {"IR": ir} if rgb is None else {"IR": ir, "RGB": rgb}
+        reason, detail = _fault(masks, self._settings) if self._settings.plausible else ("", "")
+        return PairMasks(ir, rgb, reason, detail)
+
+
+def ir_thresholds(source: PlannedSource, settings: Settings, is_blue: bool) -> NDArray[np.float64]:
+    """(n,) levels above which each IR frame is taken for warm: that of the settings, or automatic."""
+    survey = source.ir
+    if settings.ir_threshold is not None:
+        return np.full(len(survey.time_s), float(settings.ir_threshold))
+    sequence = otsu(survey.histograms[int(is_blue)])
+    return steady(survey.otsu_blue if is_blue else survey.otsu_gray, sequence, survey.time_s)
+
+
+def _fault(masks: dict[str, Uint8s], settings: Settings) -> tuple[str, str]:
+    shares = {name: float(np.count_nonzero(mask)) / mask.size for name, mask in masks.items()}
+    for name, share in shares.items():
+        if share < settings.area_share[0]:
+            return NO_PERSON, f"{name} mask covers {share:.2%}"
+        if share > settings.area_share[1]:
+            return IMPLAUSIBLE, f"{name} mask covers {share:.0%}"
+    ratio = max(shares.values()) / min(shares.values())
+    if ratio > settings.area_ratio:
+        return IMPLAUSIBLE, f"one mask is {ratio:.1f} times the other"
+    for name, mask in masks.items():
+        holes = hole_share(mask)
+        if holes > settings.hole_share:
+            return IMPLAUSIBLE, f"{name} mask has {holes:.0%} holes"
+    return "", ""
+
+
+def resized(mask: Uint8s, size_hw: tuple[int, int]) -> Uint8s:
+    """A mask of another size, still 0 and 1."""
+    return cv2.resize(mask, size_hw[::-1], interpolation=cv2.INTER_NEAREST)  # type: ignore[return-value]

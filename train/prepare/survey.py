@@ -1,0 +1,170 @@
+"""The first pass: a recording as a few numbers per frame, and what is known of its pixels over time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vr.runtime.errors import InputError
+from vr.runtime.preprocess import Frame, to_8bit, to_gray
+from vr.runtime.sources import Stamped
+from vr.train.prepare.reading import Recording
+from vr.train.prepare.statistics import PixelStatistics
+from vr.train.prepare.threshold import otsu
+from vr.train.prepare.timing import MOMENTS, Float64s, Motion
+
+THUMB_HW = (24, 32)
+_MOTION_HW = (48, 64)
+_DETAIL_WIDTH = 160
+_NOISE_FACTOR = 4.0
+_NOISE_AT_MOST = 1.5
+_COLOURED_LEVELS = 6.0
+_BLUE_SHARE = 0.25
+
+Uint8s = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A recording of n readable frames.
+
+    name: of the recording. size_hw: of its frames. index, time_s: (n,) of each frame. change: (n,) mean absolute
+    difference to the frame before at full size, grey levels; infinite for the first. dark: (n,) share of pixels below
+    the dark level. detail: (n,) standard deviation, grey levels. otsu_gray, otsu_blue: (n,) thresholds.
+    thumbs: (n, 24, 32) uint8. moments: (n, 5), see `timing.Motion`. is_coloured, is_blue: over the whole sequence.
+    histograms: (2, 256) of all frames, grey and blue. pixels: over time. broken: frames that cannot be used, and why.
+    """
+
+    name: str
+    size_hw: tuple[int, int]
+    index: NDArray[np.int64]
+    time_s: Float64s
+    change: Float64s
+    dark: Float64s
+    detail: Float64s
+    otsu_gray: Float64s
+    otsu_blue: Float64s
+    thumbs: Uint8s
+    moments: Float64s
+    is_coloured: bool
+    is_blue: bool
+    histograms: Float64s
+    pixels: PixelStatistics
+    broken: int
+    broken_named: list[str]
+
+    def motion(self, usable: NDArray[np.bool_]) -> Motion:
+        """For `timing`; `usable` (n,) where the frames show the scene."""
+        return Motion(self.time_s, self.moments, usable)
+
+
+@dataclass
+class _Row:
+    index: int
+    time_s: float
+    change: float
+    dark: float
+    detail: float
+    otsu_gray: float
+    otsu_blue: float
+    thumb: Uint8s
+    moments: Float64s
+    colour: tuple[float, float]
+
+
+def survey(recording: Recording, dark_level: int, on_frame: Callable[[], None]) -> Survey:
+    """Reads a recording once. `on_frame` is called after each frame. Raises InputError if nothing can be read."""
+    surveyor = _Surveyor(dark_level)
+    rows: list[_Row] = []
+    for stamped in recording.frames():
+        rows.append(surveyor.add(stamped))
+        on_frame()
+    if not rows or surveyor.pixels is None:
+        raise InputError(f"{recording.name} has no readable frame; record or convert it again")
+    return _assemble(recording, rows, surveyor, surveyor.pixels)
+
+
+class _Surveyor:
+    """Measures frames one after the other."""
+
+    def __init__(self, dark_level: int) -> None:
+        self._dark_level = dark_level
+        self._gray: Uint8s | None = None
+        self._small: NDArray[np.float32] | None = None
+        self.pixels: PixelStatistics | None = None
+        self.histograms = np.zeros((2, 256))
+
+    def add(self, stamped: Stamped) -> _Row:
+        frame8 = to_8bit(stamped.frame)
+        gray = to_gray(frame8)
+        if self.pixels is None:
+            self.pixels = PixelStatistics(gray.shape)  # type: ignore[arg-type]
+        self.pixels.add(gray, stamped.time_s)
+        change = np.inf if self._gray is None else float(cv2.mean(cv2.absdiff(gray, self._gray))[0])
+        small = cv2.resize(gray, _MOTION_HW[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+        moments = np.zeros(MOMENTS) if self._small is None else _moments(small - self._small)
+        self._gray, self._small = gray, small
+        otsus = self._otsus(gray, frame8)
+        thumb = cv2.resize(gray, THUMB_HW[::-1], interpolation=cv2.INTER_AREA)
+        dark = float(np.count_nonzero(gray < self._dark_level)) / gray.size
+        numbers = stamped.index, stamped.time_s, change, dark, _detail(gray)
+        return _Row(*numbers, *otsus, thumb, moments, _colour(frame8))  # type: ignore[arg-type]
+
+    def _otsus(self, gray: Uint8s, frame8: Frame) -> tuple[float, float]:
+        """Thresholds of the grey level and of the blue channel; the histograms are added to those of the sequence."""
+        blue = np.ascontiguousarray(frame8[:, :, 0]) if frame8.ndim == 3 else gray
+        found: list[float] = []
+        for channel, image in enumerate((gray, blue)):
+            histogram = cv2.calcHist([image], [0], None, [256], [0.0, 256.0]).ravel().astype(np.float64)
+            self.histograms[channel] += histogram
+            found.append(otsu(histogram))
+        return found[0], found[1]
+
+
+def _moments(difference: NDArray[np.float32]) -> Float64s:
+    """(5,) of `timing.Motion`; flicker of the whole picture is not motion, noise is taken off."""
+    size = np.abs(difference - np.median(difference))
+    noise = min(float(np.median(size)), _NOISE_AT_MOST)
+    size = np.maximum(size - _NOISE_FACTOR * noise, 0.0)
+    h, w = size.shape
+    x, y = np.linspace(-1.0, 1.0, w), np.linspace(-1.0, 1.0, h)
+    columns, rows = size.mean(axis=0), size.mean(axis=1)
+    means = columns.mean(), (columns * x).mean(), (rows * y).mean(), (columns * x * x).mean(), (rows * y * y).mean()
+    return np.array(means, dtype=np.float64)
+
+
+def _detail(gray: Uint8s) -> float:
+    height = max(1, round(gray.shape[0] * _DETAIL_WIDTH / gray.shape[1]))
+    return float(cv2.resize(gray, (_DETAIL_WIDTH, height), interpolation=cv2.INTER_AREA).std())
+
+
+def _colour(frame8: Frame) -> tuple[float, float]:
+    """Mean spread of the channels in grey levels, and by what share blue exceeds green."""
+    if frame8.ndim == 2 or frame8.shape[2] == 1:
+        return 0.0, 0.0
+    sample = frame8[::4, ::4].astype(np.float32)
+    spread = float((sample.max(axis=2) - sample.min(axis=2)).mean())
+    return spread, float((sample[:, :, 0] - sample[:, :, 1]).mean() / max(float(sample.max(axis=2).mean()), 1.0))
+
+
+def _assemble(recording: Recording, rows: list[_Row], surveyor: _Surveyor, pixels: PixelStatistics) -> Survey:
+    def column(name: str) -> Float64s:
+        return np.array([getattr(row, name) for row in rows], dtype=np.float64)
+
+    spread, blueness = np.median(np.array([row.colour for row in rows]), axis=0)
+    names = ("time_s", "change", "dark", "detail", "otsu_gray", "otsu_blue", "moments")
+    return Survey(
+        name=recording.name,
+        size_hw=pixels.size_hw,
+        index=np.array([row.index for row in rows], dtype=np.int64),
+        **{name: column(name) for name in names},
+        thumbs=np.stack([row.thumb for row in rows]),
+        is_coloured=bool(spread > _COLOURED_LEVELS),
+        is_blue=bool(spread > _COLOURED_LEVELS and blueness > _BLUE_SHARE),
+        histograms=surveyor.histograms,
+        pixels=pixels,
+        broken=recording.faults.count,
+        broken_named=list(recording.faults.named),
+    )
