@@ -138,6 +138,7 @@ def test_the_command_refuses_in_one_line_and_writes_nothing(files: tuple[Path, P
         ((ir, rgb, "--mode", "sobel"), "expected one of gray, mask"),
         ((ir, rgb, "--size", "big"), "not HEIGHTxWIDTH"),
         ((ir, rgb, "--size", "8x8"), "at least 16 px"),
+        ((ir, rgb, "--lr", 2), "lr 2.0"),
     ]
     for arguments, message in cases:
         assert message in refused(vr_train_here("fit", *arguments, "--out", tmp_path / "out"))

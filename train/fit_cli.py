@@ -21,6 +21,7 @@ Mode = Annotated[str, typer.Option(help="What the files hold: gray (pictures) or
 Dark = Annotated[bool, typer.Option("--person-dark", help="Masks have person 0 and rest 255, as the thesis's.")]
 Size = Annotated[str, typer.Option(metavar="HxW", help="Size to fit at, px.")]
 Steps = Annotated[int, typer.Option(min=1, help="Steps of descent per scale.")]
+Rate = Annotated[float, typer.Option(help="Adam's step size at the start, half heights of the image.")]
 Lambda = Annotated[float, typer.Option("--lambda", min=0.0, help="Weight of the smoothness (dense).")]
 Out = Annotated[Path, typer.Option(help="Folder to create for matrix or flow, figures and picture.")]
 
@@ -40,6 +41,7 @@ def fit(
     person_dark: Dark = False,
     size: Size = "240x320",
     steps: Steps = 120,
+    lr: Rate = 0.05,
     lambda_: Lambda = 0.02,
 ) -> None:
     """Align one pair by descent on a training loss: no network, seconds."""
@@ -50,7 +52,7 @@ def fit(
     from vr.train.fit import FitConfig
     from vr.train.fit_report import PairFiles, run_fit
 
-    config = FitConfig(transform, loss or MODE_SIMILARITY[mode], steps=steps, lambda_smooth=lambda_)
+    config = FitConfig(transform, loss or MODE_SIMILARITY[mode], steps=steps, lr=lr, lambda_smooth=lambda_)
     try:
         size_hw = parse_size(size)
     except ValueError as error:
