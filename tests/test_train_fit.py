@@ -57,8 +57,15 @@ def test_an_affine_is_found_between_two_modalities(loss: str) -> None:
 def test_masks_that_do_not_overlap_are_brought_together_by_dice_alone() -> None:
     ir, rgb = person((74, 45)), person((20, 30), 10.0)
     assert dice(ir > 0, rgb > 0) == 0.0
-    assert dice_after(ir, rgb, FitConfig(similarity="dice", steps=80)) > 0.9
-    assert dice_after(ir, rgb, FitConfig(similarity="mse", scales=1, steps=80)) < 0.1
+    assert dice_after(ir, rgb, FitConfig(similarity="dice", starts=1, steps=80)) > 0.9
+    assert dice_after(ir, rgb, FitConfig(similarity="mse", scales=1, starts=1, steps=80)) < 0.1
+
+
+def test_of_two_people_the_right_one_is_found() -> None:
+    """Both stand 30 px further right, nearly as far as they stand apart: descent alone ends on the neighbour."""
+    ir, rgb = person((14, 40)) | person((52, 36)), person((44, 40)) | person((82, 36))
+    assert dice_after(ir, rgb, FitConfig(similarity="dice", steps=60)) > 0.9
+    assert dice_after(ir, rgb, FitConfig(similarity="dice", starts=1, steps=60)) < 0.5
 
 
 def test_a_dense_fit_bends_where_an_affine_cannot_and_does_not_fold() -> None:

@@ -5,6 +5,7 @@ network. Coarse to fine: the images are halved while they stay above 16 px, and 
 one ended.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,6 +44,8 @@ class FitConfig:
         fold.
     similarity: as `vr.train.config.TrainConfig`.
     scales: at most so many; 1 fits at full size only.
+    starts: so many shifts per axis, up to a half height each way, are tried on the coarsest scale before the descent;
+        1 starts at the identity.
     steps: of descent, per scale; an affine takes three times as many on the coarsest.
     lr: Adam's step size in half heights of the image at the start; it falls to a fiftieth.
     spacing_px: distance of the control points. lambda_smooth: weight of the velocity's squared slope (dense).
@@ -51,6 +54,7 @@ class FitConfig:
     transform: str = "affine"
     similarity: str = "ngf"
     scales: int = 6
+    starts: int = 17
     steps: int = 120
     lr: float = 0.05
     spacing_px: int = 8
@@ -60,7 +64,7 @@ class FitConfig:
         for name, choices in (("transform", TRANSFORMS), ("similarity", SIMILARITIES)):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} {getattr(self, name)!r} is unknown; expected one of {', '.join(choices)}")
-        for name, low, high in (("scales", 1, 12), ("steps", 1, 100_000), ("spacing_px", 2, 512)):
+        for name, low, high in (("scales", 1, 12), ("starts", 1, 101), ("steps", 1, 100_000), ("spacing_px", 2, 512)):
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"{name} {getattr(self, name)} is out of bounds; expected {low} to {high}")
         if not 1e-6 <= self.lr <= 1.0 or not 0.0 <= self.lambda_smooth <= 1e6:
@@ -102,6 +106,7 @@ def fit_pair(moving: Tensor, fixed: Tensor, config: FitConfig) -> Fitted:
     """
     _check_images(moving, fixed)
     affine = _Affine(moving)
+    _start(affine, moving, fixed, config)
     _descend(affine, moving, fixed, config)
     theta = affine.theta().detach()
     found: _Transform = affine
@@ -176,6 +181,22 @@ class _Dense(nn.Module):
 
     def stages(self, sizes: list[SizeHw]) -> Iterator[SizeHw]:
         yield from sizes
+
+
+@torch.no_grad()
+def _start(affine: _Affine, moving: Tensor, fixed: Tensor, config: FitConfig) -> None:
+    """The shift of the least loss; of several people, a descent may end on the neighbour of the right one."""
+    size_hw = _sizes(moving, config.scales)[0]
+    small_moving, small_fixed = (F.interpolate(image, size_hw, mode="area") for image in (moving, fixed))
+    # The identity first: it wins a tie.
+    along = sorted(torch.linspace(-1.0, 1.0, config.starts).tolist(), key=abs) if config.starts > 1 else [0.0]
+    best, least = (0.0, 0.0), float("inf")
+    for start in itertools.product(along, along):
+        affine.amounts[:2, 0, 0] = torch.tensor(start, device=affine.amounts.device)
+        loss = float(_difference(small_moving, small_fixed, affine.flow(size_hw), config))
+        if loss < least:
+            best, least = start, loss
+    affine.amounts[:2, 0, 0] = torch.tensor(best, device=affine.amounts.device)
 
 
 def _descend(transform: _Transform, moving: Tensor, fixed: Tensor, config: FitConfig) -> None:
