@@ -6,6 +6,7 @@ edges of the border pixels (`align_corners=False`); flow is (N, 2, H, W), x then
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -54,3 +55,8 @@ def flow_to_grid(flow: Tensor) -> Tensor:
     x = pixel_centres(width, flow).reshape(1, 1, width) + flow[:, 0] * (2.0 / width)
     y = pixel_centres(height, flow).reshape(1, height, 1) + flow[:, 1] * (2.0 / height)
     return torch.stack([x, y], dim=-1)
+
+
+def sample_flow(flow: Tensor, grid: Tensor) -> Tensor:
+    """Flow (N, 2, H, W) at the normalised points of `grid` (N, h, w, 2), bilinear; beyond the border the border's."""
+    return F.grid_sample(flow, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vr.models.base import Registration, RegistrationNet, SizeHw
+from vr.models.diffeomorphism import integrate
 
 SIZE_MULTIPLE = 16
 _ENCODER = (2, 32, 32, 32, 32)
@@ -28,10 +29,15 @@ class VoxelMorphNet(RegistrationNet):
     orders it y, x: `vr.train.thesis_weights` swaps the head's two channels once.) A new network starts near
     zero flow.
 
+    With `integration_steps`, the head's output is a stationary velocity instead, and the flow its integral (Dalca et
+    al., MICCAI 2018, section 2.1; `vr.models.diffeomorphism`): a smooth map that can be inverted.
+
     Args:
         size_hw: the size to use by default; the network takes any height and width that are multiples of 16.
             ValueError if `size_hw` is none.
         inverted_input: the layers see `1 - image`, see `vr.models.affine.AffineNet`.
+        integration_steps: squarings of the velocity, 7 are usual; 0 takes the head's output as the flow, as the thesis
+            does. ValueError if negative.
     """
 
     network = "voxelmorph"
@@ -39,14 +45,17 @@ class VoxelMorphNet(RegistrationNet):
     dynamic = True
     size_multiple = SIZE_MULTIPLE
 
-    def __init__(self, size_hw: SizeHw = (240, 320), inverted_input: bool = False) -> None:
-        super().__init__((int(size_hw[0]), int(size_hw[1])), inverted_input=bool(inverted_input))
+    def __init__(self, size_hw: SizeHw = (240, 320), inverted_input: bool = False, integration_steps: int = 0) -> None:
+        config = {"inverted_input": bool(inverted_input), "integration_steps": int(integration_steps)}
+        super().__init__((int(size_hw[0]), int(size_hw[1])), **config)
         if any(side < SIZE_MULTIPLE or side % SIZE_MULTIPLE for side in self.size_hw):
             raise ValueError(
                 f"size {size_hw[0]}x{size_hw[1]} does not suit the VoxelMorph network; "
                 f"expected multiples of {SIZE_MULTIPLE}, for example 240x320"
             )
-        self.inverted_input = bool(inverted_input)
+        if integration_steps < 0:
+            raise ValueError(f"integration_steps is {integration_steps}; expected 0 (none) or more, for example 7")
+        self.inverted_input, self.integration_steps = bool(inverted_input), int(integration_steps)
         self.encoder = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(_ENCODER))
         self.decoder = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in _DECODER)
         self.head = nn.Conv2d(_DECODER[-1][1], 2, 3, padding=1)
@@ -68,7 +77,8 @@ class VoxelMorphNet(RegistrationNet):
         for conv in self.decoder[3:5]:
             x = _activate(conv(x))
         x = torch.cat([_double(x), skips.pop()], dim=1)
-        return Registration(self.head(_activate(self.decoder[5](x))).float())
+        velocity = self.head(_activate(self.decoder[5](x))).float()
+        return Registration(integrate(velocity, self.integration_steps))
 
 
 def _activate(x: Tensor) -> Tensor:

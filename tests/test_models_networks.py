@@ -11,6 +11,7 @@ from vr.models.affine import MIN_SIDE_PX, AffineNet, feature_count
 from vr.models.base import RegistrationNet
 from vr.models.registry import NETWORKS, build
 from vr.models.voxelmorph import VoxelMorphNet
+from vr.train.evaluation import folding_rate
 
 
 def pair(size_hw: tuple[int, int], count: int = 1, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,6 +69,23 @@ def test_voxelmorph_names_its_multiple(size_hw: tuple[int, int]) -> None:
         VoxelMorphNet(size_hw)
 
 
+def test_voxelmorph_refuses_a_negative_number_of_squarings() -> None:
+    with pytest.raises(ValueError, match="integration_steps is -1; expected 0"):
+        VoxelMorphNet(integration_steps=-1)
+
+
+def test_an_integrated_voxelmorph_has_the_same_weights_and_folds_less() -> None:
+    plain = random_net("voxelmorph")
+    # Velocities of many px that change from pixel to pixel.
+    with torch.no_grad():
+        plain.head.weight.mul_(60.0)  # type: ignore[union-attr]
+    integrated = build("voxelmorph", {**plain.config, "integration_steps": 9}).eval()
+    integrated.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        folds = [float(folding_rate(net(*pair((96, 128))).flow)) for net in (plain, integrated)]
+    assert folds[0] > 0.05 and folds[1] < 0.1 * folds[0], folds
+
+
 def test_voxelmorph_takes_other_sizes_than_its_own() -> None:
     assert VoxelMorphNet((32, 48))(*pair((64, 16))).flow.shape == (1, 2, 64, 16)
 
@@ -123,9 +141,16 @@ class FlowOnly(torch.nn.Module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("network", "other_hw"), [("affine", (240, 320)), ("voxelmorph", (96, 160))])
-def test_the_networks_export(network: str, other_hw: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("network", "other_hw", "integration_steps"),
+    [("affine", (240, 320), 0), ("voxelmorph", (96, 160), 0), ("voxelmorph", (96, 160), 7)],
+)
+def test_the_networks_export(network: str, other_hw: tuple[int, int], integration_steps: int) -> None:
     net = random_net(network)
+    if integration_steps:
+        integrated = VoxelMorphNet(integration_steps=integration_steps)
+        integrated.load_state_dict(net.state_dict())
+        net = integrated.eval()
     dims: dict[int, Any] = {0: torch.export.Dim("n", min=1, max=64)}
     if net.dynamic:
         h, w = (torch.export.Dim(name, min=2, max=64) for name in ("h", "w"))

@@ -14,7 +14,7 @@ import cv2
 import pytest
 import torch
 
-from tests.helpers import shared_data, write_pairs
+from tests.helpers import shared_data, write_masks, write_pairs
 from vr.train import checkpoint
 from vr.train.cli import main
 
@@ -76,6 +76,19 @@ def test_a_run_leaves_everything_that_it_promises(data: Path, tmp_path: Path) ->
     assert saved.build().size_hw == (32, 48)
 
 
+def test_masks_are_compared_by_dice_and_a_velocity_is_integrated_on_demand(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    masks = write_masks(tmp_path / "masks", 8)
+    options = ("--mode", "mask", "--integration-steps", 5, "--epochs", 1)
+    done = vr_train_here("voxelmorph", masks, "--out", out, *options, *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "the flow folds at 0.000% of the pixels" in done.stdout
+    assert json.loads((out / "figures.json").read_text())["folding"] == 0.0
+    saved = checkpoint.load(out / "best.pt")
+    assert saved.training["settings"]["similarity"] == "dice"
+    assert saved.config["integration_steps"] == 5 and saved.build().config == saved.config
+
+
 def test_tensorboard_gets_scalars_and_pictures(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert vr_train_here("voxelmorph", data, "--out", out, "--epochs", 2, *SMALL).returncode == 0
@@ -105,7 +118,7 @@ def test_bad_input_is_refused_in_one_line_and_writes_nothing(data: Path, tmp_pat
         (("voxelmorph", data, *SMALL, "--size", "33x48"), "multiples of 16"),
         (("affine", data, *SMALL), "at least 222 px"),
         (("voxelmorph", data, *SMALL, "--size", "big"), "not HEIGHTxWIDTH"),
-        (("voxelmorph", data, *SMALL, "--similarity", "mi"), "expected one of ngf, ncc, mse"),
+        (("voxelmorph", data, *SMALL, "--similarity", "ssim"), "expected one of ngf, ncc, mi, mind, mse, dice"),
         (("voxelmorph", data, *SMALL, "--device", "tpu"), "expected auto, cpu or cuda"),
         (("voxelmorph", data, *SMALL, "--limit", 2), "only 2 pair(s)"),
         (("voxelmorph", data, *SMALL, "--resume"), "nothing to resume"),

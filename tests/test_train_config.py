@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from vr.runtime.errors import InputError
-from vr.train.config import TrainConfig
+from vr.runtime.preprocess import MODES
+from vr.train.config import MODE_SIMILARITY, SIMILARITIES, TrainConfig
+from vr.train.losses import SIMILARITY
 
 
 def test_settings_survive_the_checkpoint() -> None:
@@ -20,7 +22,8 @@ def test_settings_survive_the_checkpoint() -> None:
         ({"lrr": 1.0}, r"unknown training setting\(s\) lrr"),
         ({"network": "unet"}, "network 'unet' is unknown; expected one of affine, voxelmorph"),
         ({"mode": "sobel"}, "mode 'sobel' is unknown; expected one of gray, mask"),
-        ({"similarity": "mi"}, "expected one of ngf, ncc, mse"),
+        ({"similarity": "ssim"}, "expected one of ngf, ncc, mi, mind, mse, dice"),
+        ({"integration_steps": -1}, "integration_steps -1 is out of bounds; expected 0 to"),
         ({"epochs": 0}, "epochs 0 is out of bounds; expected 1 to"),
         ({"lr": 2.0}, "lr 2.0 is out of bounds"),
         ({"lr": float("nan")}, "lr nan is out of bounds"),
@@ -31,6 +34,18 @@ def test_settings_survive_the_checkpoint() -> None:
 def test_a_wrong_setting_is_named(values: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         TrainConfig.from_dict(values)
+
+
+def test_settings_of_an_older_version_keep_their_meaning() -> None:
+    """Those that it did not know yet get values that change nothing: a velocity is not integrated."""
+    old = {name: value for name, value in TrainConfig("voxelmorph").to_dict().items() if name != "integration_steps"}
+    assert TrainConfig.from_dict(old).network_arguments == {"size_hw": (240, 320), "integration_steps": 0}
+    assert TrainConfig("affine").network_arguments == {"size_hw": (240, 320)}
+
+
+def test_every_mode_has_a_similarity_of_its_own() -> None:
+    assert set(MODE_SIMILARITY) == set(MODES)
+    assert set(MODE_SIMILARITY.values()) <= set(SIMILARITIES) == set(SIMILARITY)
 
 
 def test_only_epochs_and_workers_may_change_on_resume() -> None:

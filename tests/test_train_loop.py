@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from tests.helpers import write_masks, write_pairs
+from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import InputError
 from vr.train import checkpoint
+from vr.train.augment import PairDataset
 from vr.train.config import TrainConfig
 from vr.train.data import list_pairs
 from vr.train.evaluation import flow_error_px
@@ -184,3 +186,27 @@ def test_the_affine_network_learns_a_constant_offset(tmp_path: Path) -> None:
     trainer = run(data, RunFolder(tmp_path / "run"), config)
     figures = measure_test_pairs(trainer, RunFolder(tmp_path / "run"))
     assert figures["similarity"] < 0.5 * figures["similarity_before"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("similarity", "learns"), [("dice", True), ("mse", False)])
+def test_dice_alone_teaches_a_network_to_bring_masks_together(tmp_path: Path, similarity: str, learns: bool) -> None:
+    """The IR masks lie 70 px further right, two to three widths of a person: no pair overlaps."""
+    data = write_masks(tmp_path / "masks", 10, (240, 320), offset_xy_px=(70, 20), size=0.4)
+    config = TrainConfig(
+        "affine", (240, 320), "mask", similarity, augment=False, epochs=15, batch=4, lr=1e-3, pyramid_levels=1
+    )
+    trainer = run(data, RunFolder(tmp_path / "run"), config)
+    before, after = (float(dice.mean()) for dice in overlap(trainer))
+    assert before == 0.0
+    assert after > 0.6 if learns else after < 0.1
+
+
+def overlap(trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor]:
+    """Soft Dice (N,) of the test pairs without alignment and with the network's."""
+    data = PairDataset(trainer.split.test, trainer.config.size_hw, "mask", augment=False, seed=0)
+    moving, fixed = (torch.stack([data[0, i][name] for i in range(len(data))]) for name in ("moving", "fixed"))
+    with torch.no_grad():
+        moved = SpatialTransformer()(moving, trainer.net.eval()(moving, fixed).flow)
+    before, after = (2 * (image * fixed).sum((1, 2, 3)) / (image + fixed).sum((1, 2, 3)) for image in (moving, moved))
+    return before, after

@@ -9,7 +9,7 @@ import typer
 from vr.runtime import cli_errors
 from vr.runtime.contract import parse_size
 from vr.runtime.errors import InputError
-from vr.train import dense_cli, match_cli
+from vr.train import dense_cli, fit_cli, match_cli
 from vr.train.config import TrainConfig
 from vr.train.prepare import cli as prepare_cli
 
@@ -36,7 +36,12 @@ Smoothness = Annotated[
     typer.Option(show_default=_DEFAULTS.smoothness, help="Penalty on the flow's gradient: l2 or l1."),
 ]
 Similarity = Annotated[
-    str | None, typer.Option(show_default=_DEFAULTS.similarity, help="ngf or ncc for gray, mse for mask.")
+    str | None,
+    typer.Option(show_default="ngf, mask: dice", help="ngf, ncc, mi or mind for gray; dice or mse for mask."),
+]
+Integration = Annotated[
+    int | None,
+    typer.Option(min=0, show_default="0", help="Squarings of a velocity, so that the flow does not fold; 7 is usual."),
 ]
 Mode = Annotated[
     str | None,
@@ -93,6 +98,7 @@ def voxelmorph(
     lr: Rate = None,
     lambda_: Lambda = None,
     smoothness: Smoothness = None,
+    integration_steps: Integration = None,
     similarity: Similarity = None,
     mode: Mode = None,
     augment: Augment = None,
@@ -117,6 +123,7 @@ def voxelmorph(
         "limit": limit,
         "lambda_smooth": lambda_,
         "smoothness": smoothness,
+        "integration_steps": integration_steps,
     }
     _train("voxelmorph", folder, out, size, given, device, resume)
 
@@ -141,6 +148,7 @@ def import_thesis(
 match_cli.register(app)
 dense_cli.register(app)
 prepare_cli.register(app)
+fit_cli.register(app)
 
 
 def main() -> None:

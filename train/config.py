@@ -8,7 +8,9 @@ from vr.runtime.geometry import SizeHw
 from vr.runtime.preprocess import MODES
 
 NETWORKS = ("affine", "voxelmorph")
-SIMILARITIES = ("ngf", "ncc", "mse")
+SIMILARITIES = ("ngf", "ncc", "mi", "mind", "mse", "dice")
+MODE_SIMILARITY = {"gray": "ngf", "mask": "dice"}
+"""The similarity of a new run that names none."""
 SMOOTHNESSES = ("l2", "l1")
 # What may change when a run is resumed; everything else would make it another run.
 RESUMABLE = ("epochs", "workers")
@@ -27,11 +29,16 @@ class TrainConfig:
     network: "affine" or "voxelmorph".
     size_hw: the network's input, px; affine at least 222 each way, voxelmorph multiples of 16.
     mode: what the network looks at (`vr.runtime.preprocess`): "gray", or "mask" for folders of person masks.
-    similarity: "ngf" and "ncc" compare edges and local contrasts, for gray; "mse" compares levels, for masks.
+    similarity: for gray, "ngf" compares edges, "ncc" local contrasts, "mi" the statistics of the levels, "mind"
+    self-similarities; for masks, "dice" compares them at all widths, and slopes however far apart they are; "mse"
+    compares levels, as the thesis does, and needs masks that overlap.
     pyramid_levels: the similarity is averaged over the full size, 1/2, 1/4, ...: a slope further from the
-    optimum. smoothness: penalty on the flow's gradient, "l2" squared or "l1" absolute (voxelmorph).
-    lambda_smooth: its weight (voxelmorph). An affine flow is smooth already and is not penalised. augment:
-    warp the moving image by a random known affine, anew each epoch. The loss does not look at the affine;
+    optimum; "dice" has a pyramid of its own.
+    integration_steps: above 0 the network's output is a velocity that is squared so often into a flow, which hardly
+    folds; 7 is usual. 0: the output is the flow, as in the thesis (voxelmorph).
+    smoothness: penalty on the flow's gradient, "l2" squared or "l1" absolute (voxelmorph). lambda_smooth: its weight
+    (voxelmorph). An affine flow is smooth already and is not penalised.
+    augment: warp the moving image by a random known affine, anew each epoch. The loss does not look at the affine;
         without it, a folder of aligned pairs would teach the network to answer "identity".
     epochs, batch, lr: passes over the training pairs, pairs per step, Adam's step size.
     seed: draws the initial weights, the order of the pairs and the warps.
@@ -45,6 +52,7 @@ class TrainConfig:
     mode: str = "gray"
     similarity: str = "ngf"
     pyramid_levels: int = _number(4, 1, 6)
+    integration_steps: int = _number(0, 0, 12)
     smoothness: str = "l2"
     lambda_smooth: float = _number(0.6, 0.0, 1e6)
     augment: bool = True
@@ -67,6 +75,12 @@ class TrainConfig:
                 raise InputError(
                     f"{setting.name} {value} is out of bounds; expected {bounds['low']} to {bounds['high']}"
                 )
+
+    @property
+    def network_arguments(self) -> dict[str, Any]:
+        """What the network's constructor takes of these settings."""
+        dense = {"integration_steps": self.integration_steps} if self.network == "voxelmorph" else {}
+        return {"size_hw": self.size_hw, **dense}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":

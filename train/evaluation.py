@@ -22,6 +22,17 @@ def flow_error_px(flow: Tensor, theta: Tensor) -> Tensor:
     return (flow - truth).square().sum(dim=1).sqrt().mean(dim=(1, 2))
 
 
+def folding_rate(flow: Tensor) -> Tensor:
+    """(N,) share of the pixels at which `x + flow(x)` (N, 2, H, W) folds: its Jacobian determinant is 0 or negative.
+
+    Forward differences, as in Dalca et al. (MICCAI 2018, section 3); so the last row and column have none.
+    """
+    dx = (flow[:, :, :, 1:] - flow[:, :, :, :-1])[:, :, :-1]
+    dy = (flow[:, :, 1:] - flow[:, :, :-1])[:, :, :, :-1]
+    determinant = (1.0 + dx[:, 0]) * (1.0 + dy[:, 1]) - dx[:, 1] * dy[:, 0]
+    return (determinant <= 0.0).float().mean(dim=(1, 2))
+
+
 @torch.no_grad()
 def evaluate(
     net: nn.Module, batches: Iterable[Batch], objective: Objective, device: torch.device, warped: bool
@@ -29,6 +40,7 @@ def evaluate(
     """Means of the loss and its parts, and errors against the drawn warps; the network is left in eval mode.
 
     loss, similarity, smoothness: means over pairs. similarity_before: the same loss without any alignment.
+    folding: mean share of the pixels at which the flow folds, see `folding_rate`.
 
     Only if `warped`, since without drawn warps no truth is known: error_px, error_before_px: medians over
     pairs of the mean distance to the true source point, in px of the network's grid, with the network and
@@ -57,6 +69,7 @@ def _pair_figures(
     parts = objective(moving, fixed, result)
     parts["similarity_before"] = objective(moving, fixed, still)["similarity"]
     columns = {name: value.detach().cpu().expand(len(moving)) for name, value in parts.items()}
+    columns["folding"] = folding_rate(result.flow).cpu()
     columns["error_px"] = flow_error_px(result.flow, theta).cpu()
     columns["error_before_px"] = flow_error_px(still.flow, theta).cpu()
     return columns

@@ -44,7 +44,7 @@ class Trainer:
         self.data_id = _data_id(used)
         torch.manual_seed(config.seed)
         try:
-            self.net = registry.build(config.network, {"size_hw": config.size_hw}).to(device)
+            self.net = registry.build(config.network, config.network_arguments).to(device)
         except ValueError as error:
             raise InputError(str(error)) from error
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=config.lr)

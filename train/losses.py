@@ -14,6 +14,8 @@ from torch import Tensor
 
 from vr.models.base import Registration
 from vr.models.spatial_transformer import SpatialTransformer
+from vr.train.mask_losses import mask_pyramid
+from vr.train.multimodal_losses import mind_ssc, mutual_information
 
 Similarity = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -58,7 +60,26 @@ def ngf(moved: Tensor, fixed: Tensor, valid: Tensor) -> Tensor:
     return 1.0 - (aligned * valid[:, :, 1:-1, 1:-1]).mean()
 
 
-SIMILARITY: dict[str, Similarity] = {"mse": mse, "ncc": local_ncc, "ngf": ngf}
+SIMILARITY: dict[str, Similarity] = {
+    "ngf": ngf,
+    "ncc": local_ncc,
+    "mi": mutual_information,
+    "mind": mind_ssc,
+    "mse": mse,
+    "dice": mask_pyramid,
+}
+SELF_SCALED = frozenset({"dice"})
+"""Losses that are a pyramid of their own already."""
+
+
+def compare(similarity: str, moving: Tensor, fixed: Tensor, flow: Tensor, levels: int) -> Tensor:
+    """How unlike the fixed image is the moving one, moved by `flow`: the loss of this name over `levels` scales.
+
+    moving, fixed (N, 1, H, W) in [0, 1]; flow (N, 2, H, W), x then y, px of that grid.
+    """
+    transformer = SpatialTransformer()
+    moved, valid = transformer(moving, flow), transformer(torch.ones_like(moving), flow)
+    return multi_scale(SIMILARITY[similarity], moved, fixed, valid, 1 if similarity in SELF_SCALED else levels)
 
 
 def multi_scale(similarity: Similarity, moved: Tensor, fixed: Tensor, valid: Tensor, levels: int) -> Tensor:
@@ -89,10 +110,7 @@ class Objective:
 
     def __call__(self, moving: Tensor, fixed: Tensor, registration: Registration) -> dict[str, Tensor]:
         """`loss` and its parts `similarity` and `smoothness`, each a scalar."""
-        transformer = SpatialTransformer()
-        moved = transformer(moving, registration.flow)
-        valid = transformer(torch.ones_like(moving), registration.flow)
-        alike = multi_scale(SIMILARITY[self.similarity], moved, fixed, valid, self.pyramid_levels)
+        alike = compare(self.similarity, moving, fixed, registration.flow, self.pyramid_levels)
         rough = smoothness(registration.flow, self.smoothness)
         weight = self.lambda_smooth if registration.theta is None else 0.0
         return {"loss": alike + weight * rough, "similarity": alike, "smoothness": rough}

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vr.runtime.stopping import stop_on_signals
 from vr.train.checkpoint import Checkpoint
-from vr.train.config import TrainConfig
+from vr.train.config import MODE_SIMILARITY, TrainConfig
 from vr.train.data import check_images, list_pairs
 from vr.train.loop import OnStep, Trainer, fit, measure_test_pairs, resolve_device
 from vr.train.report import Reporter, write_figures, write_loss_curve
@@ -64,7 +64,8 @@ def _prepare(
 
 def _configure(given: dict[str, Any], saved: Checkpoint | None) -> TrainConfig:
     if saved is None:
-        return TrainConfig.from_dict(given)
+        mode = given.get("mode", TrainConfig.mode)
+        return TrainConfig.from_dict({"similarity": MODE_SIMILARITY.get(mode, TrainConfig.similarity), **given})
     return TrainConfig.from_dict(saved.training["settings"]).resumed_with(given)
 
 
@@ -104,6 +105,8 @@ def _conclude(trainer: Trainer, run_folder: RunFolder) -> dict[str, float]:
     write_figures(run_folder.figures, trainer, figures)
     typer.echo(f"test, {len(trainer.split.test)} pairs, best epoch:")
     typer.echo(f"  similarity loss {figures['similarity_before']:.4f} before, {figures['similarity']:.4f} after")
+    if trainer.config.network == "voxelmorph":
+        typer.echo(f"  the flow folds at {figures['folding']:.3%} of the pixels")
     if trainer.config.augment:
         typer.echo(
             f"  error against the drawn warps, median {figures['error_before_px']:.1f} px before, "
