@@ -16,12 +16,10 @@ from vr.runtime.evidence import Transform
 from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, theta_to_matrix, to_3x3
 from vr.runtime.preprocess import MODES, Frame, check_frame, network_input, to_gray, view_input
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
-from vr.runtime.search import DEFAULT_SEARCH, Answer, Views, check_search, is_sane, search_for
+from vr.runtime.search import DEFAULT_SEARCH, REFUSE_BELOW, Answer, Views, check_search, is_sane, search_for
 from vr.runtime.session import Session
 from vr.runtime.temporal import DenseFilter, TemporalFilter, ThetaFilter, corner_distance
 
-REFUSE_BELOW = 0.5
-"""Estimates of lower confidence are refused."""
 MIN_CONTENT_STD = 1.0 / 255.0
 """A network input with a smaller standard deviation (one grey level) shows nothing to align."""
 MAX_CORNER_FRAMES = 1.0

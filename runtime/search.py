@@ -17,7 +17,7 @@ chances to be wrong.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Protocol
 
@@ -51,9 +51,13 @@ TRIES_PER_FRAME, NEAR_TRIES_PER_FRAME = 6, 2
 FINALISTS, NEAR_FINALISTS = 3, 1
 """So many of a frame's answers, the surest ones, are looked at again, at most `LOOKS` times each."""
 LOOKS = 3
+REFUSE_BELOW = 0.5
+"""Estimates of lower confidence are refused."""
 FINALIST_CONFIDENCE = 0.1
 FAR_CONFIDENCE = 0.8
 """What a guess needs in the end; right ones reach 0.95 as a rule when they are looked at again."""
+SURE = 0.8
+"""A plain answer that is less sure is looked at again: a wrong one loses confidence, a right one comes nearer."""
 SETTLED_FRAMES = 0.03
 """By how many frame sides of the one that sees less a look may still move a corner of what is found."""
 SCALE_RANGE = (0.33, 3.0)
@@ -219,13 +223,12 @@ class Search:
 
     def whole(self, look: Look) -> Answer:
         """All guesses for one pair, which has nothing to do with the video; the plain answer if none holds."""
-        plain = look(None)
+        plain = self._plain(look, None)
         if plain.transform is not None or not look.has_content:
             return plain
         for start in range(0, len(self._hypotheses), TRIES_PER_FRAME):
             batch = self._hypotheses[start : start + TRIES_PER_FRAME]
-            answers = [] if start else [plain]
-            answers += [look(one.theta(look.rgb_hw, look.ir_hw)) for one in batch]
+            answers = [look(one.theta(look.rgb_hw, look.ir_hw)) for one in batch]
             held = _surest_that_holds(look, answers, FINALISTS)
             if held is not None:
                 return held
@@ -236,14 +239,20 @@ class Search:
 
         A guess that holds is the prior of the next pair, and first shown if that one agrees.
         """
-        first = look(self._prior)
+        first = self._plain(look, self._prior)
         if first.transform is not None:
             self._note(first.transform, look)
         elif self.lost and self._hypotheses and look.has_content:
-            answers = [first, *map(look, self._next_priors(look))]
-            held = _surest_that_holds(look, answers, self._finalists)
+            held = _surest_that_holds(look, list(map(look, self._next_priors(look))), self._finalists)
             self._prior = None if held is None else held.transform
         return first
+
+    def _plain(self, look: Look, prior: Transform | None) -> Answer:
+        """The answer under a prior, looked at again if it is not sure; not to be shown if it then does not hold."""
+        plain = look(prior)
+        if not self._hypotheses or plain.sureness >= SURE or plain.sureness < FINALIST_CONFIDENCE:
+            return plain
+        return _hold(look, plain, REFUSE_BELOW)
 
     def _next_priors(self, look: Look) -> list[Transform]:
         """The next guesses, round after round, and always the transform that was lost."""
@@ -265,19 +274,24 @@ def _surest_that_holds(look: Look, answers: Sequence[Answer], count: int) -> Ans
     """What the surest of the answers that holds comes to, of the `count` surest ones; None if none holds."""
     worth = [one for one in answers if one.guess is not None and one.sureness >= FINALIST_CONFIDENCE]
     finalists = sorted(worth, key=lambda one: -one.sureness)[:count]
-    return next((held for one in finalists if (held := _hold(look, one)) is not None), None)
+    held = (_hold(look, one, FAR_CONFIDENCE) for one in finalists)
+    return next((one for one in held if one.transform is not None), None)
 
 
-def _hold(look: Look, answer: Answer) -> Answer | None:
-    """The first answer, with the one before as its prior, that is sure and stays in place; None if none of `LOOKS`."""
+def _hold(look: Look, answer: Answer, confidence: float) -> Answer:
+    """The first answer, with the one before as its prior, that is at least so sure and stays in place; if none of
+    `LOOKS` is, the last one, not to be shown.
+    """
     for _ in range(LOOKS):
-        before, answer = answer.guess, look(answer.guess)
-        if before is None or answer.guess is None or answer.sureness < FINALIST_CONFIDENCE:
-            return None
-        moved_frames = corner_distance(answer.guess, before) / max(1.0, scale_of(before))
-        if answer.sureness >= FAR_CONFIDENCE and moved_frames <= SETTLED_FRAMES:
+        before = answer.guess
+        if before is None or answer.sureness < FINALIST_CONFIDENCE:
+            break
+        answer = look(before)
+        if answer.transform is None or answer.guess is None or answer.sureness < confidence:
+            continue
+        if corner_distance(answer.guess, before) / max(1.0, scale_of(before)) <= SETTLED_FRAMES:
             return answer
-    return None
+    return replace(answer, transform=None)
 
 
 def is_sane(theta: Transform, rgb_hw: SizeHw, ir_hw: SizeHw) -> bool:

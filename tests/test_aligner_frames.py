@@ -15,8 +15,8 @@ from vr.runtime.session import Session
 
 THETA = [[1.05, 0.02, 0.1], [-0.03, 0.95, -0.08]]
 RGB = np.dstack([smooth_scene(seed, (60, 90)) for seed in range(3)])
-BRIGHT_IR = (smooth_scene(9, (40, 70)) // 4 + 160).astype(np.uint8)
-DARK_IR = (BRIGHT_IR - 150).astype(np.uint8)
+BRIGHT_IR = (smooth_scene(9, (40, 70)) // 8 + 216).astype(np.uint8)
+DARK_IR = (BRIGHT_IR - 210).astype(np.uint8)
 
 
 @pytest.fixture

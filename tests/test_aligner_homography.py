@@ -22,8 +22,8 @@ from vr.runtime.temporal import Fused, ThetaFilter
 THETA = np.array([[1.05, 0.02, 0.1], [-0.03, 0.95, -0.08], [0.06, -0.04, 1.0]])
 RGB_HW, IR_HW = (60, 90), (40, 70)
 RGB = np.dstack([smooth_scene(seed, RGB_HW) for seed in range(3)])
-BRIGHT_IR = (smooth_scene(9, IR_HW) // 4 + 160).astype(np.uint8)
-DARK_IR = (BRIGHT_IR - 150).astype(np.uint8)
+BRIGHT_IR = (smooth_scene(9, IR_HW) // 8 + 216).astype(np.uint8)
+DARK_IR = (BRIGHT_IR - 210).astype(np.uint8)
 
 
 @pytest.fixture

@@ -370,3 +370,25 @@ def test_a_model_that_cannot_be_searched_with_gets_one_look(tmp_path: Path) -> N
         Aligner.load(tmp_path / "unsure.onnx", provider="cpu", threads=1).estimate(*pair(IDENTITY_THETA)).confidence
         is None
     )
+
+
+@pytest.mark.parametrize(("again", "state"), [(0.3, "refused"), (0.6, "estimated")])
+def test_an_answer_that_is_not_sure_is_looked_at_again(
+    session: DotSession, monkeypatch: pytest.MonkeyPatch, again: float, state: str
+) -> None:
+    """A wrong one is less sure then; a right one stays, and comes out nearer."""
+    run, truth, aligner = session.run, turned(3.0), Aligner(session)
+    said = [0.65, again]
+
+    def doubtful(feed: Any, outputs: Any) -> dict[str, Any]:
+        return {**run(feed, outputs), "confidence": np.array([said.pop(0) if said else 0.0], np.float32)}
+
+    monkeypatch.setattr(session, "run", doubtful)
+    one = aligner.estimate(*pair(truth))
+    assert (one.state, one.confidence) == (state, pytest.approx(again) if state == "estimated" else 0.0)
+
+
+def test_without_a_search_an_unsure_answer_is_the_answer(session: DotSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = session.run
+    monkeypatch.setattr(session, "run", lambda f, o: {**run(f, o), "confidence": np.array([0.65], np.float32)})
+    assert Aligner(session, search="none").estimate(*pair(turned(3.0))).state == "estimated"

@@ -12,9 +12,9 @@ from vr.models import affine_fit
 from vr.models.encoder import Features
 from vr.models.match import FINE, Found, MatchNet, Rounds
 from vr.models.refinement import Level, refine
-from vr.runtime.aligner import REFUSE_BELOW
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
+from vr.runtime.search import REFUSE_BELOW
 from vr.train import checkpoint
 from vr.train.data import Pair, Split
 from vr.train.match_data import Augment, Canvases, MatchDataset, Pool, real_canvases, scene_canvases
