@@ -5,8 +5,8 @@ from pathlib import Path
 from vr.runtime.session import default_model_path
 
 DEFAULT = "default"
-EMBEDDED = (DEFAULT, "small")
-"""small: for weak processors."""
+EMBEDDED = (DEFAULT, "small", "clean")
+"""small: for weak processors. clean: trained on generated scenes alone, free of the terms of others' pictures."""
 
 
 def embedded_path(name: str) -> Path:
