@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from vr.runtime.errors import ModelError
 from vr.runtime.session import default_model_path
 
 DEFAULT = "default"
@@ -17,8 +18,15 @@ def embedded_path(name: str) -> Path:
 def model_path(model: Path | str | None) -> Path:
     """What `--model` and `Aligner.load` mean: None is the default, a name in EMBEDDED that model, all else a file.
 
-    Model files end in .onnx, so a name without it cannot be mistaken for one.
+    Model files end in .onnx, so a name without it cannot be mistaken for one. Raises ModelError for a name that is
+    neither.
     """
     if model is None:
         return default_model_path()
-    return embedded_path(str(model)) if str(model) in EMBEDDED else Path(model)
+    if str(model) in EMBEDDED:
+        return embedded_path(str(model))
+    path = Path(model)
+    if not path.suffix and not path.exists():
+        known = ", ".join(EMBEDDED)
+        raise ModelError(f"no model {str(model)!r}; expected {known}, or an ONNX file written by vr-export")
+    return path

@@ -25,6 +25,11 @@ def test_together_they_stay_small() -> None:
     assert sum(embedded_path(name).stat().st_size for name in EMBEDDED) < 20e6
 
 
+def test_a_name_that_means_nothing_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ModelError, match="no model 'smal'; expected default, small, clean"):
+        model_path("smal")
+
+
 def test_anything_else_is_a_file(tmp_path: Path) -> None:
     assert model_path("small.onnx") == Path("small.onnx")
     with pytest.raises(ModelError):

@@ -34,7 +34,7 @@ Sample = dict[str, Tensor]
 class StepConfig:
     """What every such training is told. lr: the peak of the learning rate; workers: processes that make samples."""
 
-    steps: int = 30000
+    steps: int = 13000
     batch: int = 8
     lr: float = 3e-3
     weight_decay: float = 1e-4
