@@ -1,6 +1,6 @@
 """Training of the matching network: known random warps, every stage supervised, then the judge."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -66,6 +66,10 @@ class MatchConfig(StepConfig):
     def size_hw(self) -> SizeHw:
         """Input size of the main model, the first one."""
         return next(iter(self.sizes.values()))[0]
+
+    def only(self, name: str) -> "MatchConfig":
+        """The same for one of the sizes, from the first step on."""
+        return replace(self, sizes={name: self.sizes[name]}, coarse_hw=self.sizes[name][0])
 
     def size_at(self, step: int) -> SizeHw:
         """Size of the samples of a step."""
