@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from benchmarks.accuracy_dense import BEST_AFFINE
 from benchmarks.table_accuracy import percent, px
 from benchmarks.table_parts import machine_line, markdown_table
 
@@ -24,7 +25,11 @@ def render_card(result: dict[str, Any], name: str) -> str:
         + [str(one[key]) for key in ("refused", "refused_though_good", "confidently_wrong")]
         for group, one in groups.items()
     ]
-    lines = [line for line in (_exact(result, name), _landmarks(result, name), _refusals(result, name)) if line]
+    lines = [
+        line
+        for line in (_exact(result, name), _landmarks(result, name), _dense(result, name), _refusals(result, name))
+        if line
+    ]
     return "\n\n".join([markdown_table(head, 1, rows), *lines, f"{machine_line(result['machine'])}."])
 
 
@@ -51,6 +56,16 @@ def _landmarks(result: dict[str, Any], name: str) -> str:
     errors = result.get("landmarks_px", {}).get(name, {})
     said = ", ".join(px(error, 2) for error in errors.values())
     return f"Landmark errors of {len(errors)} real misaligned pairs, px at 320 px width: {said}." if errors else ""
+
+
+def _dense(result: dict[str, Any], name: str) -> str:
+    parts = [
+        f"{kind} {px(methods[name]['mean_px'], 2)} px, {px(methods[BEST_AFFINE]['mean_px'], 2)} px of the best affine "
+        f"({methods[name]['worse_than_best_affine']} of {methods[name]['pairs']} worse than that)"
+        for kind, methods in result.get("dense", {}).items()
+        if name in methods
+    ]
+    return f"Mean end-point error on pairs bent by up to 8 px: {'; '.join(parts)}." if parts else ""
 
 
 def _refusals(result: dict[str, Any], name: str) -> str:

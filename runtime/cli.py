@@ -29,7 +29,7 @@ def live(
     ir: Annotated[str, typer.Option(help=f"Infrared frames: {_SOURCE_HELP}.")],
     rgb: Annotated[str, typer.Option(help="Colour frames: as --ir.")],
     model: Annotated[
-        Path | None, typer.Option(help="ONNX file of vr-export, or a built-in model: default, small or clean.")
+        Path | None, typer.Option(help="ONNX file of vr-export, or a built-in model: default, small, clean or dense.")
     ] = None,
     provider: Annotated[str, typer.Option(help="auto, cpu, cuda, tensorrt or openvino.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads of the network; default: all cores.")] = None,

@@ -6,8 +6,10 @@ from vr.runtime.errors import ModelError
 from vr.runtime.session import default_model_path
 
 DEFAULT = "default"
-EMBEDDED = (DEFAULT, "small", "clean")
-"""small: for weak processors. clean: trained on generated scenes alone, free of the terms of others' pictures."""
+EMBEDDED = (DEFAULT, "small", "clean", "dense")
+"""small: for weak processors. clean: trained on generated scenes alone, free of the terms of others' pictures. dense: the
+default, bent by a smooth flow, for objects at different distances.
+"""
 
 
 def embedded_path(name: str) -> Path:

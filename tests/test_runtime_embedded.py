@@ -15,7 +15,7 @@ def test_nothing_means_the_default() -> None:
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_a_name_means_an_embedded_model(name: str) -> None:
-    assert Aligner.load(name, provider="cpu", threads=1).info.network == "match"
+    assert Aligner.load(name, provider="cpu", threads=1).info.network == ("match-dense" if name == "dense" else "match")
     card = embedded_path(name).with_suffix(".md").read_text(encoding="utf-8")
     for heading in ("## Data", "## Recipe", "## Figures", "## Limits"):
         assert heading in card
@@ -26,7 +26,7 @@ def test_together_they_stay_small() -> None:
 
 
 def test_a_name_that_means_nothing_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ModelError, match="no model 'smal'; expected default, small, clean"):
+    with pytest.raises(ModelError, match="no model 'smal'; expected default, small, clean, dense"):
         model_path("smal")
 
 
