@@ -25,12 +25,8 @@ def render_card(result: dict[str, Any], name: str) -> str:
         + [str(one[key]) for key in ("refused", "refused_though_good", "confidently_wrong")]
         for group, one in groups.items()
     ]
-    lines = [
-        line
-        for line in (_exact(result, name), _landmarks(result, name), _dense(result, name), _refusals(result, name))
-        if line
-    ]
-    return "\n\n".join([markdown_table(head, 1, rows), *lines, f"{machine_line(result['machine'])}."])
+    lines = [part(result, name) for part in (_exact, _landmarks, _dense, _refusals)]
+    return "\n\n".join([markdown_table(head, 1, rows), *filter(None, lines), f"{machine_line(result['machine'])}."])
 
 
 def update_card(card: str, result: dict[str, Any], name: str) -> str:

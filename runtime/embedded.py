@@ -7,8 +7,8 @@ from vr.runtime.session import default_model_path
 
 DEFAULT = "default"
 EMBEDDED = (DEFAULT, "small", "clean", "dense")
-"""small: for weak processors. clean: trained on generated scenes alone, free of the terms of others' pictures. dense: the
-default, bent by a smooth flow, for objects at different distances.
+"""small: for weak processors. clean: trained on generated scenes alone, free of the terms of others' pictures. dense:
+the default, bent by a smooth flow, for objects at different distances.
 """
 
 
