@@ -10,11 +10,10 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vr.models.oriented_gradients import OrientedGradients
+from vr.models.oriented_gradients import OrientedGradients, OrientedStrength
 
 COARSE_CHANNELS, MIDDLE_CHANNELS = 64, 16
-# Of the front-end at half and at full size; fewer where there is four times as much of it.
-ORIENTATIONS, FINEST_ORIENTATIONS = 8, 4
+ORIENTATIONS = 8
 # Of the context blocks at stride 8: together they see 14 cells, 112 px, to every side.
 DILATIONS = (1, 2, 4, 1, 2, 4)
 
@@ -39,7 +38,7 @@ class Encoder(nn.Module):
     def __init__(self, width: int, deep: int) -> None:
         super().__init__()
         self.gradients = OrientedGradients(ORIENTATIONS)
-        self.finest_gradients = OrientedGradients(FINEST_ORIENTATIONS)
+        self.finest = OrientedStrength()
         self.down4 = nn.Sequential(_conv(ORIENTATIONS, width), Context(width, 1))
         self.down8 = nn.Sequential(_conv(width, deep), *[Context(deep, dilation) for dilation in DILATIONS])
         self.head8 = nn.Conv2d(deep, COARSE_CHANNELS, 1)

@@ -17,6 +17,7 @@ from vr.models.base import Registration, RegistrationNet, SizeHw
 from vr.models.coarse import Coarse, search
 from vr.models.encoder import Encoder, Features
 from vr.models.geometry import affine_flow
+from vr.models.oriented_gradients import noise_floor
 from vr.models.refinement import Level, Refined, Settings, Template, refine
 
 MIDDLE, FINE, FINEST = 0, 1, 2
@@ -46,7 +47,7 @@ class Found(NamedTuple):
 
 Start = Callable[[int, Tensor], Tensor]
 Rounds = tuple[int, ...]
-ROUNDS: Rounds = (4, 3, 2)
+ROUNDS: Rounds = (3, 2, 2)
 
 
 class MatchNet(RegistrationNet):
@@ -116,7 +117,8 @@ class MatchNet(RegistrationNet):
             return Level(features.middle, features.middle_weight)
         if number == FINE:
             return Level(features.fine, features.fine_weight)
-        return Level(self.encoder.finest_gradients(features.image), features.fine_weight, _FINEST_STEP)
+        strength = self.encoder.finest(features.image)
+        return Level(strength, features.fine_weight, _FINEST_STEP, noise_floor(strength))
 
     def find(
         self,

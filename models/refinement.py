@@ -35,12 +35,14 @@ class Settings(NamedTuple):
 class Level(NamedTuple):
     """One image at one level: features (N, C, h, w), and weights (N, 1, h', w') in (0, 1) of places at any size.
 
-    Every `step`-th row and column of the fixed image's features is a point of the template.
+    Every `step`-th row and column of the fixed image's features is a point of the template. `floor` (N, 1, 1), if there
+    is one: the features are magnitudes, to be divided by their length plus `floor` where they are sampled.
     """
 
     features: Tensor
     weight: Tensor
     step: int = 2
+    floor: Tensor | None = None
 
 
 class Refined(NamedTuple):
@@ -106,6 +108,8 @@ def make_template(fixed: Level) -> Template:
     values = F.conv2d(features, kernels, stride=fixed.step, groups=channels).flatten(2).unflatten(1, (channels, 3))
     inner, slope_x, slope_y = values.unbind(dim=2)
     slopes = torch.stack([slope_x, slope_y], dim=1)
+    if fixed.floor is not None:
+        inner, slopes = _normalised_with_slopes(inner, slopes, fixed.floor)
     grid = _points(height, width, fixed.step, features)
     places = grid[:2].transpose(0, 1).unsqueeze(0).expand(features.shape[0], -1, 2)
     weight = sample(fixed.weight, places).squeeze(1)
@@ -126,6 +130,24 @@ def sample(image: Tensor, places: Tensor) -> Tensor:
     """(N, C, h, w) at normalised places (N, P, 2) -> (N, C, P)."""
     grid = places.unsqueeze(1)
     return F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False).squeeze(2)
+
+
+def _normalised(magnitudes: Tensor, floor: Tensor) -> Tensor:
+    """f = r / (|r| + floor) of vectors r along dim 1, (N, C, P)."""
+    return magnitudes / (_length(magnitudes) + floor)
+
+
+def _normalised_with_slopes(magnitudes: Tensor, slopes: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
+    """`_normalised`, and its slopes (N, 2, C, P) by the chain rule: df = (dr - f (r . dr) / |r|) / (|r| + floor)."""
+    length = _length(magnitudes)
+    normalised = magnitudes / (length + floor)
+    along = (slopes * magnitudes.unsqueeze(1)).sum(dim=2, keepdim=True) / length.unsqueeze(1)
+    return normalised, (slopes - normalised.unsqueeze(1) * along) / (length + floor).unsqueeze(1)
+
+
+def _length(vectors: Tensor) -> Tensor:
+    """(N, 1, P)."""
+    return (vectors * vectors).sum(dim=1, keepdim=True).add(1e-12).sqrt()
 
 
 def _normal(slopes: Tensor, weight: Tensor, grid: Tensor, size_hw: tuple[int, int]) -> Tensor:
@@ -181,7 +203,8 @@ class Pull(NamedTuple):
 
 def pull(template: Template, moving: Level, places: Tensor, tolerance: Tensor) -> Pull:
     """Compares the template with the moving image at normalised places (N, P, 2)."""
-    residual = sample(moving.features, places) - template.features
+    found = sample(moving.features, places)
+    residual = (found if moving.floor is None else _normalised(found, moving.floor)) - template.features
     base = template.weight * sample(moving.weight, places).squeeze(1)
     squared = (residual * residual).sum(dim=1)
     relative = 1.0 + squared / (tolerance * tolerance)

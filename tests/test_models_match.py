@@ -6,7 +6,7 @@ import torch
 
 from vr.models import affine_fit, coarse
 from vr.models.match import MatchNet
-from vr.models.oriented_gradients import OrientedGradients
+from vr.models.oriented_gradients import OrientedGradients, OrientedStrength, noise_floor
 from vr.runtime import geometry
 
 
@@ -119,3 +119,12 @@ def test_information_leaves_with_the_answer() -> None:
     assert answer.information.shape == (2, 6, 6)
     torch.testing.assert_close(answer.information, answer.information.transpose(1, 2))
     assert float(torch.linalg.eigvalsh(answer.information.double()).min()) > -1e-3
+
+
+def test_strength_is_what_the_front_end_normalises() -> None:
+    """Inside the frame, with the floor of the sampled mean instead of the whole one."""
+    image = _noise(1, 1, 48, 64)
+    strength, expected = OrientedStrength()(image), OrientedGradients(4)(image)
+    assert strength.shape == expected.shape
+    found = strength / (strength.square().sum(dim=1, keepdim=True).sqrt() + noise_floor(strength).unsqueeze(3))
+    torch.testing.assert_close(found[..., 2:-2, 2:-2], expected[..., 2:-2, 2:-2], atol=0.02, rtol=0)

@@ -107,3 +107,19 @@ def test_points_of_no_weight_do_not_count() -> None:
         matrix = geometry.theta_to_matrix(rounds[-1].theta[0].double().numpy(), SIZE_HW, SIZE_HW)
         mapped = geometry.apply_affine(matrix, np.array([centre, 120.0]))
         np.testing.assert_allclose(mapped, [centre + expected_px, 120.0], atol=0.3)
+
+
+def test_slopes_of_normalised_magnitudes_are_their_derivatives() -> None:
+    """Against automatic differentiation of r / (|r| + floor)."""
+    generator = torch.Generator().manual_seed(0)
+    r, dr = torch.rand(1, 4, 5, generator=generator), torch.randn(1, 2, 4, 5, generator=generator)
+    floor = torch.full((1, 1, 1), 0.3)
+
+    def normalised(vectors: torch.Tensor) -> torch.Tensor:
+        return vectors / (vectors.square().sum(dim=1, keepdim=True).sqrt() + floor)
+
+    value, slopes = refinement._normalised_with_slopes(r, dr, floor)
+    torch.testing.assert_close(value, normalised(r))
+    for axis in range(2):
+        _, expected = torch.autograd.functional.jvp(normalised, r, dr[:, axis])
+        torch.testing.assert_close(slopes[:, axis], expected, atol=1e-5, rtol=1e-4)

@@ -220,7 +220,6 @@ def test_the_steps_see_the_sizes_of_the_recipe() -> None:
     config = replace(TINY, steps=10, refine_from=0.5)
     assert {config.size_at(step) for step in range(5)} == {config.coarse_hw}
     assert [config.size_at(step) for step in (6, 7)] == [SIZE_HW, (96, 112)]
-    assert {config.only("small").size_at(step) for step in range(10)} == {(96, 112)}
 
 
 def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ both.
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -21,9 +21,6 @@ Batch = Annotated[int, typer.Option(min=2, help="Samples per step.")]
 Rate = Annotated[float, typer.Option(min=1e-6, max=1.0, help="Peak learning rate.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
 Start = Annotated[Path | None, typer.Option(help="Checkpoint of another run to begin with, instead of chance.")]
-Only = Annotated[
-    Literal["base", "small"] | None, typer.Option(help="Train for one of the two models alone; best.pt is that one.")
-]
 HoldOut = Annotated[Path | None, typer.Option(help="JSON that names the pairs to keep for the test, by folder name.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that make samples.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from OUT/last.pt.")]
@@ -40,7 +37,6 @@ def match(
     out: Out = Path("runs/match"),
     hold_out: HoldOut = None,
     start: Start = None,
-    only: Only = None,
     steps: Steps = 0,
     batch: Batch = 8,
     lr: Rate = 3e-3,
@@ -59,10 +55,8 @@ def match(
 
     config = MatchConfig(batch=batch, lr=lr, seed=seed, workers=workers)
     config = replace(config, steps=steps or config.steps, shares=config.shares if folders else GENERATED_ONLY)
-    config = config if only is None else config.only(only)
     given = [*(folders or []), "--out", out, "--steps", config.steps, "--batch", batch, "--lr", lr, "--seed", seed]
     given += [*(["--hold-out", hold_out] if hold_out else []), *(["--start", start] if start else [])]
-    given += ["--only", only] if only else []
     again = shlex.join(["vr-train", "match", *map(str, given), "--resume"])
     request = Request(folders or [], hold_out, out, start, device, resume, again)
     run_match_session(request, config)

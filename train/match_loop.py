@@ -1,6 +1,6 @@
 """Training of the matching network: known random warps, every stage supervised, then the judge."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from vr.models import affine_fit
 from vr.models.encoder import Features
-from vr.models.match import FINE, Found, MatchNet, Rounds
+from vr.models.match import FINE, ROUNDS, Found, MatchNet, Rounds
 from vr.models.refinement import Level, refine
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
@@ -28,7 +28,7 @@ from vr.train.step_trainer import StepConfig, StepTrainer
 UNSEEN = 1_000_003
 _SETTLING_ROUNDS, _SETTLED_SHARE = 10, 0.5
 
-SIZES: dict[str, tuple[SizeHw, Rounds]] = {"base": ((240, 320), (4, 3, 2)), "small": ((160, 208), (4, 3, 2))}
+SIZES: dict[str, tuple[SizeHw, Rounds]] = {"base": ((240, 320), ROUNDS), "small": ((160, 208), ROUNDS)}
 """Input size and Gauss-Newton rounds of the models that one training makes: the same weights, for two kinds of box."""
 GENERATED_ONLY = {"scenes": 0.8, "pseudo": 0.2}
 """Shares of the samples where there are no real pairs."""
@@ -66,10 +66,6 @@ class MatchConfig(StepConfig):
     def size_hw(self) -> SizeHw:
         """Input size of the main model, the first one."""
         return next(iter(self.sizes.values()))[0]
-
-    def only(self, name: str) -> "MatchConfig":
-        """The same for one of the sizes, from the first step on."""
-        return replace(self, sizes={name: self.sizes[name]}, coarse_hw=self.sizes[name][0])
 
     def size_at(self, step: int) -> SizeHw:
         """Size of the samples of a step."""
