@@ -28,7 +28,7 @@ from vr.train.step_trainer import StepConfig, StepTrainer
 UNSEEN = 1_000_003
 _SETTLING_ROUNDS, _SETTLED_SHARE = 10, 0.5
 
-SIZES: dict[str, tuple[SizeHw, Rounds]] = {"base": ((240, 320), ROUNDS), "small": ((160, 208), ROUNDS)}
+SIZES: dict[str, tuple[SizeHw, Rounds]] = {"base": ((240, 320), ROUNDS), "small": ((160, 208), (3, 2, 1))}
 """Input size and Gauss-Newton rounds of the models that one training makes: the same weights, for two kinds of box."""
 GENERATED_ONLY = {"scenes": 0.8, "pseudo": 0.2}
 """Shares of the samples where there are no real pairs."""
