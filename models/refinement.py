@@ -16,6 +16,7 @@ from vr.models.affine_fit import inverse_symmetric_3x3
 
 # Length of the first step of a level, and the range of the later ones.
 _FIRST_STEP, _STEP_RANGE = 2.5, (1.0, 5.0)
+_SHORTEST = 1e-4
 _VALUE_AND_SLOPES = (
     ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0)),
     ((0.0, 0.0, 0.0), (-0.5, 0.0, 0.5), (0.0, 0.0, 0.0)),
@@ -141,7 +142,8 @@ def _normalised_with_slopes(magnitudes: Tensor, slopes: Tensor, floor: Tensor) -
     """`_normalised`, and its slopes (N, 2, C, P) by the chain rule: df = (dr - f (r . dr) / |r|) / (|r| + floor)."""
     length = _length(magnitudes)
     normalised = magnitudes / (length + floor)
-    along = (slopes * magnitudes.unsqueeze(1)).sum(dim=2, keepdim=True) / length.unsqueeze(1)
+    # Where there is no edge at all. The exporter takes sums with numbers as small as in `_length` for sums with 0.
+    along = (slopes * magnitudes.unsqueeze(1)).sum(dim=2, keepdim=True) / length.clamp(min=_SHORTEST).unsqueeze(1)
     return normalised, (slopes - normalised.unsqueeze(1) * along) / (length + floor).unsqueeze(1)
 
 
