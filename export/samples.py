@@ -40,26 +40,30 @@ def parity_samples(plan: Plan, net: RegistrationNet) -> list[Sample]:
         return [
             _overlay_sample(plan, smaller, larger, (1, 1), seed=1),
             _overlay_sample(plan, larger, plan.size_hw, (3, 3), seed=2),
-            _overlay_sample(plan, (height + 7, width + 9), (height + 30, width + 10), (2, 1), seed=3),
+            _overlay_sample(plan, (height + 7, width + 9), (height + 30, width + 10), (2, 1), seed=3, covered=True),
         ]
     samples = [_estimate_sample(plan, plan.size_hw, batch, seed) for batch, seed in ((1, 1), (3, 2))]
+    samples.append(_estimate_sample(plan, plan.size_hw, 4, 5, covered=True))
     if plan.dynamic:
         other = (height + net.size_multiple, width + 2 * net.size_multiple)
         samples += [_estimate_sample(plan, other, batch, seed) for batch, seed in ((1, 3), (2, 4))]
     return samples
 
 
-def _estimate_sample(plan: Plan, size_hw: SizeHw, batch: int, seed: int) -> Sample:
+def _estimate_sample(plan: Plan, size_hw: SizeHw, batch: int, seed: int, covered: bool = False) -> Sample:
     rng = np.random.default_rng(seed)
-    pairs = [_pair(rng, plan.mode, size_hw, size_hw) for _ in range(batch)]
+    pairs = [_pair(rng, plan.mode, size_hw, size_hw, covered) for _ in range(batch)]
     moving, fixed = (np.stack(side)[:, None].astype(np.float32) / 255.0 for side in zip(*pairs, strict=True))
-    return Sample(f"scenes {size_hw[0]}x{size_hw[1]}, batch {batch}", {"moving": moving, "fixed": fixed})
+    what = "covered scenes" if covered else "scenes"
+    return Sample(f"{what} {size_hw[0]}x{size_hw[1]}, batch {batch}", {"moving": moving, "fixed": fixed})
 
 
-def _overlay_sample(plan: Plan, ir_hw: SizeHw, rgb_hw: SizeHw, batch_channels: tuple[int, int], seed: int) -> Sample:
+def _overlay_sample(
+    plan: Plan, ir_hw: SizeHw, rgb_hw: SizeHw, batch_channels: tuple[int, int], seed: int, covered: bool = False
+) -> Sample:
     batch, channels = batch_channels
     rng = np.random.default_rng(seed)
-    pairs = [_pair(rng, plan.mode, ir_hw, rgb_hw) for _ in range(batch)]
+    pairs = [_pair(rng, plan.mode, ir_hw, rgb_hw, covered) for _ in range(batch)]
     ir = np.stack([np.repeat(moving[:, :, None], channels, axis=2) for moving, _ in pairs])
     rgb = np.stack([cv2.applyColorMap(fixed, cv2.COLORMAP_PINK) for _, fixed in pairs])
     name = f"ir {ir_hw[0]}x{ir_hw[1]}x{channels} on rgb {rgb_hw[0]}x{rgb_hw[1]}, batch {batch}"
@@ -67,10 +71,12 @@ def _overlay_sample(plan: Plan, ir_hw: SizeHw, rgb_hw: SizeHw, batch_channels: t
 
 
 def _pair(
-    rng: np.random.Generator, mode: str, moving_hw: SizeHw, fixed_hw: SizeHw
+    rng: np.random.Generator, mode: str, moving_hw: SizeHw, fixed_hw: SizeHw, covered: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One scene seen twice, (h, w) uint8 each: the moving one a little shifted and turned, with other grey
-    levels.
+    """One scene seen twice, (h, w) uint8 each: the moving one a little shifted and turned, with other grey levels.
+
+    covered: a third of each is black, as night and borders are. Without any edge a division by a length is one by zero,
+    which PyTorch guards and an exporter may not.
     """
     scene = _scene(rng, (max(moving_hw[0], fixed_hw[0]), max(moving_hw[1], fixed_hw[1])))
     height, width = scene.shape
@@ -85,6 +91,9 @@ def _pair(
         cv2.resize(side, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
         for side, hw in ((seen, moving_hw), (scene, fixed_hw))
     )
+    if covered:
+        moving[: moving_hw[0] // 3] = 0
+        fixed[:, : fixed_hw[1] // 3] = 0
     return moving.astype(np.uint8), fixed.astype(np.uint8)
 
 

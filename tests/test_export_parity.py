@@ -321,3 +321,24 @@ def test_the_dense_network_agrees(tmp_path: Path, graph: GraphName) -> None:
     first = {"estimate": "moved", "overlay": "overlay"}[graph]
     assert {one.output for one in figures} >= {first, "flow", "confidence"}
     assert "theta" not in {one.output for one in figures}
+
+
+class UnguardedLength(FixedHomography):
+    """Confidence 0/0 where the moving image is black, and only there: what an exporter may make of a guarded length."""
+
+    network = "unguarded"
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
+        found = super().forward(moving, fixed)
+        if not torch.compiler.is_exporting():
+            return found
+        level = torch.nn.functional.avg_pool2d(moving, 8)
+        unguarded = (level / level).mean(dim=(1, 2, 3))
+        return found._replace(confidence=found.confidence + 0.0 * unguarded if found.confidence is not None else None)
+
+
+def test_a_graph_that_fails_on_black_areas_is_not_written(tmp_path: Path) -> None:
+    """A division by zero that PyTorch's network does not have shows on the covered sample."""
+    with pytest.raises(ModelError, match="covered scenes"):
+        onnx_file.export_onnx(UnguardedLength().eval(), plan_for(), tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
