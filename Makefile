@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check
 RUNTIME_FILES := $(shell find runtime vr -type f -not -name '*.pyc')
 
-.PHONY: demo test test-all check bench accuracy clean
+.PHONY: demo test test-all check bench accuracy models clean
 
 demo: .venv-run/.ready
 	.venv-run/bin/vr-live --ir sim: --rgb sim: --frames 300 --no-window \
@@ -28,6 +28,24 @@ accuracy: .venv/.ready
 	@test -n "$(DATA)" || { echo "make accuracy DATA=folder with pairs (rgb/ and ir/, at any depth)"; exit 2; }
 	.venv/bin/python -m benchmarks.accuracy "$(DATA)"
 	.venv/bin/python -m benchmarks.table
+
+# The embedded models from the beginning: some two hours on two CPU cores. An interrupted step goes on with the command
+# that it prints; make goes on behind it.
+models: runs/clean/best.pt runs/base/best.pt runs/dense/best.pt
+	.venv/bin/vr-export runs/base/best.pt -o runs/default.onnx --overwrite
+	.venv/bin/vr-export runs/base/small.pt -o runs/small.onnx --overwrite
+	.venv/bin/vr-export runs/clean/best.pt -o runs/clean.onnx --overwrite
+	.venv/bin/vr-export runs/dense/best.pt -o runs/dense.onnx --overwrite
+
+runs/clean/best.pt: | .venv/.ready
+	.venv/bin/vr-train match --out runs/clean --steps 8000
+
+runs/base/best.pt: runs/clean/best.pt
+	@test -n "$(PAIRS)" || { echo 'make models PAIRS="folder folder" (each with rgb/ and ir/)'; exit 2; }
+	.venv/bin/vr-train match $(PAIRS) --hold-out benchmarks/held_out.json --start runs/clean/last.pt --out runs/base
+
+runs/dense/best.pt: runs/base/best.pt
+	.venv/bin/vr-train dense runs/base/best.pt $(PAIRS) --hold-out benchmarks/held_out.json --out runs/dense --steps 3500
 
 clean:
 	rm -rf .venv .venv-run build dist *.egg-info demo.mp4

@@ -7,11 +7,10 @@ from typing import Any
 
 import typer
 
-from vr.runtime.stopping import stop_on_signals
 from vr.train import checkpoint
 from vr.train.dense_loop import DenseConfig, DenseTrainer
 from vr.train.loop import resolve_device
-from vr.train.match_session import read_split, reporting
+from vr.train.match_session import read_split, train_to_end
 from vr.train.memory import keep_freed_memory
 from vr.train.report import save_figures
 from vr.train.run_folder import RunFolder
@@ -53,11 +52,7 @@ def run_dense_session(request: Request, config: DenseConfig) -> dict[str, Any]:
         f"{len(split.train)} pairs to train, {len(split.val)} to validate, {len(split.test)} to test; run {trainer.run}"
     )
     typer.echo(f"drawing {config.scenes} generated scenes")
-    with stop_on_signals() as stop, reporting(trainer) as on_step:
-        finished = trainer.train(stop.is_set, on_step)
-    if not finished:
-        typer.echo(f"stopped after step {trainer.step}; go on with: {request.resume_command}", err=True)
-        raise KeyboardInterrupt
+    train_to_end(trainer, request.resume_command)
     return _conclude(trainer)
 
 

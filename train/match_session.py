@@ -73,12 +73,17 @@ def run_match_session(request: Request, config: MatchConfig) -> dict[str, Any]:
         f"{len(split.train)} pairs to train, {len(split.val)} to validate, {len(split.test)} to test; run {trainer.run}"
     )
     typer.echo(f"drawing {config.scenes} generated scenes")
-    with stop_on_signals() as stop, reporting(trainer) as on_step:
+    train_to_end(trainer, request.resume_command)
+    return _conclude(trainer)
+
+
+def train_to_end(trainer: StepTrainer[Any, Any], resume_command: str) -> None:
+    """All remaining steps, reported on. Raises KeyboardInterrupt after Ctrl-C, when the state is saved."""
+    with stop_on_signals() as stop, _reporting(trainer) as on_step:
         finished = trainer.train(stop.is_set, on_step)
     if not finished:
-        typer.echo(f"stopped after step {trainer.step}; go on with: {request.resume_command}", err=True)
+        typer.echo(f"stopped after step {trainer.step}; go on with: {resume_command}", err=True)
         raise KeyboardInterrupt
-    return _conclude(trainer)
 
 
 def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
@@ -103,7 +108,7 @@ def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
 
 
 @contextmanager
-def reporting(trainer: StepTrainer[Any, Any]) -> Iterator[OnStep]:
+def _reporting(trainer: StepTrainer[Any, Any]) -> Iterator[OnStep]:
     """TensorBoard scalars, the loss curve, and a progress bar on stderr where that is a terminal."""
     console = Console(stderr=True)
     columns = TextColumn("step"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
