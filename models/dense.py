@@ -68,14 +68,13 @@ class Seen(NamedTuple):
 class DenseNet(RegistrationNet):
     """A `MatchNet`, frozen, and a small head that bends its affine; see the module docstring.
 
-    Sizes: as `MatchNet`. width, deep, rounds: of the `MatchNet`; hidden: channels of the head; looks: how often it
-    looks. confidence: the `MatchNet`'s, of the affine.
+    Sizes: as `MatchNet`, but an exported file takes one only: that control points and features of an input of free size
+    come out alike is more than the exporter can see. width, deep, rounds: of the `MatchNet`; hidden: channels of the
+    head; looks: how often it looks. confidence: the `MatchNet`'s, of the affine.
     """
 
     network = "match-dense"
     kind = "dense"
-    dynamic = True
-    size_multiple = SPACING_PX
     has_confidence = True
 
     def __init__(

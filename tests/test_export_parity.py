@@ -310,13 +310,11 @@ def test_the_match_network_agrees_with_a_homography(tmp_path: Path) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("graph", ["estimate", "overlay"])
 def test_the_dense_network_agrees(tmp_path: Path, graph: GraphName) -> None:
-    """The estimate graph with free height and width."""
     torch.manual_seed(0)
     net = DenseNet((96, 128), width=8, deep=16, rounds=(1, 2, 1), hidden=16, looks=2)
     for look in net.looks:
         torch.nn.init.normal_(look.answer.weight, std=0.3)  # type: ignore[union-attr]
-    plan = plan_for(graph, (96, 128), dynamic=graph == "estimate")
-    figures = onnx_file.export_onnx(net.eval(), plan, tmp_path / "m.onnx")
+    figures = onnx_file.export_onnx(net.eval(), plan_for(graph, (96, 128)), tmp_path / "m.onnx")
     assert all(one.passed for one in figures)
     first = {"estimate": "moved", "overlay": "overlay"}[graph]
     assert {one.output for one in figures} >= {first, "flow", "confidence"}
