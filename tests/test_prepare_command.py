@@ -1,6 +1,5 @@
 """`vr-train prepare` as a user meets it: real video files in, a dataset folder out."""
 
-import io
 import json
 import os
 import re
@@ -8,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import pytest
 from tests.footage import Footage, Shoot, record
 from tests.live_command import snapshot
 from tests.test_prepare_masks import person_everywhere
-from vr.train.cli import main
+from tests.train_command import refused, vr_train_here
 from vr.train.data import list_pairs, read_mask, split_pairs
 
 SHOOT = Shoot(seed=8, offset_s=1.3, dark_s=(7.0, 9.0), frozen_s=(4.0, 5.5), clock=True)
@@ -28,22 +26,7 @@ SMALL = Shoot(seed=8, size_hw=(96, 128), ir_hw=(48, 64), ir_fps=10.0, rgb_fps=25
 
 def prepare(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs the command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr("sys.argv", ["vr-train", "prepare", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-    assert isinstance(end.value.code, int)
-    return subprocess.CompletedProcess(["vr-train"], end.value.code, out.getvalue(), err.getvalue())
-
-
-def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a refusal."""
-    assert done.returncode == 2, done
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("error: ")
-    return lines[0]
+    return vr_train_here("prepare", *arguments)
 
 
 def manifest(folder: Path) -> list[dict[str, Any]]:

@@ -1,13 +1,11 @@
 """`vr-train` as a user meets it: as a process, on real folders."""
 
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import cv2
@@ -15,8 +13,8 @@ import pytest
 import torch
 
 from tests.helpers import shared_data, write_masks, write_pairs
+from tests.train_command import refused, vr_train_here
 from vr.train import checkpoint
-from vr.train.cli import main
 
 SMALL = ("--size", "32x48", "--batch", "2", "--device", "cpu")
 
@@ -26,26 +24,6 @@ def vr_train(*arguments: object, code: str = "") -> subprocess.CompletedProcess[
     script = f"import sys; {code}\nfrom vr.train.cli import main; sys.argv[0] = 'vr-train'; main()"
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
-
-
-def vr_train_here(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs the command in this process, which has torch loaded already."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr("sys.argv", ["vr-train", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-    assert isinstance(end.value.code, int)
-    return subprocess.CompletedProcess(["vr-train"], end.value.code, out.getvalue(), err.getvalue())
-
-
-def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a refusal."""
-    assert done.returncode == 2, done
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from tests.helpers import shared_data, smooth_scene
-from tests.test_train_cli import refused, vr_train_here
+from tests.train_command import refused, vr_train_here
 from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import grid_error_px, theta_to_matrix

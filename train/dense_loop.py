@@ -1,7 +1,6 @@
 """Training of the dense head: bent pairs with known flows, on top of a matching network that stays as it is."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,8 +17,7 @@ from vr.train.checkpoint import Checkpoint
 from vr.train.data import Pair, Split
 from vr.train.dense_data import BentDataset
 from vr.train.dense_loss import dense_loss, error_px, truth_of
-from vr.train.match_data import Augment, Canvases, Pool, real_canvases, scene_canvases
-from vr.train.match_loop import UNSEEN
+from vr.train.match_data import Augment, Pool, real_canvases
 from vr.train.match_loss import grid_error_px, perturbed
 from vr.train.run_folder import RunFolder
 from vr.train.step_trainer import StepConfig, StepTrainer
@@ -59,15 +57,6 @@ class DenseTrainer(StepTrainer[DenseNet, DenseConfig]):
         net = DenseNet.around(_match_net(base), config.hidden, config.looks).train()
         learned = [parameter for parameter in net.parameters() if parameter.requires_grad]
         super().__init__(net, learned, config, split, folder, run, device)
-
-    @cached_property
-    def pool(self) -> Pool:
-        """What is trained on, drawn when first asked for: a resume that is refused need not wait for it."""
-        return Pool(real_canvases(self.split.train), scene_canvases(self.config.scenes, self.config.seed))
-
-    @cached_property
-    def _unseen_scenes(self) -> Canvases:
-        return scene_canvases(max(2, self.config.scenes // 10), self.config.seed + UNSEEN)
 
     def validate(self) -> dict[str, float]:
         """`measure` on the validation pairs and on scenes that are not trained on."""

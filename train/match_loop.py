@@ -1,7 +1,6 @@
 """Training of the matching network: known random warps, every stage supervised, then the judge."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,15 +16,13 @@ from vr.runtime.geometry import SizeHw
 from vr.runtime.search import REFUSE_BELOW
 from vr.train import checkpoint
 from vr.train.data import Pair, Split
-from vr.train.match_data import Augment, Canvases, MatchDataset, Pool, real_canvases, scene_canvases
+from vr.train.match_data import Augment, MatchDataset, Pool, real_canvases
 from vr.train.match_judge import fit_judge, gather, judge_figures
 from vr.train.match_loss import START_ERRORS_PX, coarse_loss, grid_error_px, perturbed, total_loss
 from vr.train.match_tune import tune_damping
 from vr.train.run_folder import RunFolder
 from vr.train.step_trainer import StepConfig, StepTrainer
 
-# Added to the seed for scenes that are measured on and not trained on.
-UNSEEN = 1_000_003
 _SETTLING_ROUNDS, _SETTLED_SHARE = 10, 0.5
 
 SIZES: dict[str, tuple[SizeHw, Rounds]] = {"base": ((240, 320), ROUNDS), "small": ((160, 208), (3, 2, 1))}
@@ -43,8 +40,8 @@ class MatchConfig(StepConfig):
     itself, until `polish_from`; then `late_rounds` through each other, half of the time from where many rounds end, so
     that the optimum comes to lie where it should. The finest level has nothing to train: its features are fixed, and
     its weights those of the fine level.
-    scenes: generated scenes to draw; degrade: with `vr.train.photometric.degrade`; new_scenes: made by merging, bending
-    and covering others (`vr.train.scenes`).
+    degrade: with `vr.train.photometric.degrade`; new_scenes: made by merging, bending and covering others
+    (`vr.train.scenes`).
     """
 
     sizes: dict[str, tuple[SizeHw, Rounds]] = field(default_factory=lambda: dict(SIZES))
@@ -55,7 +52,6 @@ class MatchConfig(StepConfig):
     late_rounds: Rounds = (5, 5)
     refine_from: float = 0.6
     polish_from: float = 0.85
-    scenes: int = 1000
     degrade: bool = True
     new_scenes: bool = True
     shares: dict[str, float] = field(default_factory=lambda: {"pairs": 0.6, "pseudo": 0.2, "scenes": 0.2})
@@ -83,15 +79,6 @@ class MatchTrainer(StepTrainer[MatchNet, MatchConfig]):
         size_hw, rounds = next(iter(config.sizes.values()))
         net = MatchNet(size_hw, config.width, config.deep, rounds)
         super().__init__(net, net.parameters(), config, split, folder, run, device)
-
-    @cached_property
-    def pool(self) -> Pool:
-        """What is trained on, drawn when first asked for: a resume that is refused need not wait for it."""
-        return Pool(real_canvases(self.split.train), scene_canvases(self.config.scenes, self.config.seed))
-
-    @cached_property
-    def _unseen_scenes(self) -> Canvases:
-        return scene_canvases(max(2, self.config.scenes // 10), self.config.seed + UNSEEN)
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
         """Weights of another run to begin with. Raises InputError if they do not fit this network."""

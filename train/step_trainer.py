@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -22,17 +23,22 @@ from vr.train import checkpoint
 from vr.train.checkpoint import Checkpoint
 from vr.train.data import Split
 from vr.train.loop import ignore_stop_signals
+from vr.train.match_data import Canvases, Pool, real_canvases, scene_canvases
 from vr.train.run_folder import RunFolder
 
 _SAVE_EVERY = 100
 _LOG_EVERY = 25
+# Added to the seed for scenes that are measured on and not trained on.
+_UNSEEN = 1_000_003
 
 Sample = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class StepConfig:
-    """What every such training is told. lr: the peak of the learning rate; workers: processes that make samples."""
+    """What every such training is told. lr: the peak of the learning rate; scenes: generated scenes to draw; workers:
+    processes that make samples.
+    """
 
     steps: int = 13000
     batch: int = 8
@@ -41,6 +47,7 @@ class StepConfig:
     seed: int = 0
     val_every: int = 1000
     val_samples: int = 120
+    scenes: int = 1000
     workers: int = 1
 
 
@@ -70,6 +77,15 @@ class StepTrainer(ABC, Generic[Net, Config]):
         self.generator = torch.Generator().manual_seed(config.seed)
         self.step = 0
         self.history: list[dict[str, Any]] = []
+
+    @cached_property
+    def pool(self) -> Pool:
+        """What is trained on, drawn when first asked for: a resume that is refused need not wait for it."""
+        return Pool(real_canvases(self.split.train), scene_canvases(self.config.scenes, self.config.seed))
+
+    @cached_property
+    def _unseen_scenes(self) -> Canvases:
+        return scene_canvases(max(2, self.config.scenes // 10), self.config.seed + _UNSEEN)
 
     @abstractmethod
     def validate(self) -> dict[str, float]:
