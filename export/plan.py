@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from vr.models.base import RegistrationNet
+from vr.runtime import contours
 from vr.runtime.contract import GraphName, ModelInfo, Precision
 from vr.runtime.errors import ModelError
 from vr.runtime.geometry import SizeHw
@@ -54,6 +55,12 @@ def check_plan(plan: Plan, net: RegistrationNet) -> None:
     name, (height, width) = net.network, plan.size_hw
     if plan.dynamic and plan.graph == "overlay":
         raise ModelError("--dynamic is for the estimate graph; the overlay graph takes frames of any size anyway")
+    if plan.graph == "overlay" and plan.mode in contours.FILTERS.keys() - set(contours.SMOOTH):
+        raise ModelError(
+            f"no overlay graph of mode {plan.mode}: its edges are decided at a threshold, where a graph rounds "
+            "otherwise than the live preprocessing; use --graph estimate, or train with mode "
+            f"{' or '.join(contours.SMOOTH)}"
+        )
     if not net.dynamic:
         only = f"{net.size_hw[0]}x{net.size_hw[1]}"
         if plan.dynamic:

@@ -1,12 +1,17 @@
-"""`vr.runtime.preprocess` in torch, so that it can live inside an ONNX graph.
+"""`vr.runtime.preprocess` in torch, so that it can live inside an ONNX graph; contours only of the smooth filters.
 
 Same grey values to the last bit, same per-axis resize (area average where an axis shrinks, linear where it
 grows) to within one grey level, written as arithmetic on `arange` so that it exports with dynamic frame
 sizes.
 """
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from vr.runtime import contours
 
 # cv2.COLOR_BGR2GRAY on uint8: (3735 B + 19235 G + 9798 R + 2^14) >> 15. Sums are below 2^24: exact in float32.
 _LUMA_BGR = (3735.0, 19235.0, 9798.0)
@@ -76,4 +81,37 @@ def network_input(planes: Tensor, size_hw: tuple[int, int], mode: str) -> Tensor
     if mode == "mask":
         gray = (gray > 0.0).float() * 255.0
     # Ties go up, as in cv2's 2:1 average, so that the usual 640x480 to 320x240 agrees to the last bit.
-    return torch.floor(resize(gray, size_hw) + 0.5).unsqueeze(1) / 255.0
+    small = torch.floor(resize(gray, size_hw) + 0.5).unsqueeze(1) / 255.0
+    return _CONTOURS[mode](smoothed(small)) if mode in _CONTOURS else small
+
+
+def smoothed(images: Tensor) -> Tensor:
+    """(N, 1, H, W) to the same, smoothed as contours are."""
+    reach = contours.SMOOTHING_PX // 2
+    weights = [math.exp(-(i**2) / (2.0 * contours.SMOOTHING_SIGMA_PX**2)) for i in range(-reach, reach + 1)]
+    kernel = torch.tensor(weights, dtype=torch.float32) / sum(weights)
+    return _separable(images, kernel, kernel)
+
+
+def sobel(smooth: Tensor) -> Tensor:
+    """`vr.runtime.contours.sobel` of a smoothed image."""
+    difference, mean = torch.tensor([-1.0, 0.0, 1.0]), torch.tensor([1.0, 2.0, 1.0])
+    across, down = _separable(smooth, difference, mean), _separable(smooth, mean, difference)
+    return ((across.square() + down.square()).sqrt() * contours.SOBEL_SCALE).clamp(max=1.0)
+
+
+def laplacian(smooth: Tensor) -> Tensor:
+    """`vr.runtime.contours.laplacian` of a smoothed image."""
+    kernel = torch.tensor([[2.0, 0.0, 2.0], [0.0, -8.0, 0.0], [2.0, 0.0, 2.0]])
+    bent = F.conv2d(F.pad(smooth, (1, 1, 1, 1), mode="reflect"), kernel[None, None])
+    return (bent.abs() * contours.LAPLACIAN_SCALE).clamp(max=1.0)
+
+
+_CONTOURS = {"sobel": sobel, "laplacian": laplacian}
+
+
+def _separable(images: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    """(N, 1, H, W) correlated with two kernels, borders reflected without the last pixel."""
+    reach_x, reach_y = len(across) // 2, len(down) // 2
+    padded = F.pad(images, (reach_x, reach_x, reach_y, reach_y), mode="reflect")
+    return F.conv2d(F.conv2d(padded, across.reshape(1, 1, 1, -1)), down.reshape(1, 1, -1, 1))

@@ -7,19 +7,20 @@ holds the two together.
    1st and 99th percentile to 8 bit.
 2. size: each axis on its own, area average where it shrinks, linear where it grows (pixel-edge aligned, so
    normalised transforms do not change).
-3. float32 in [0, 1].
+3. float32 in [0, 1]: grey levels, contours of them (`vr.runtime.contours`), or a mask.
 """
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vr.runtime import contours
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw, theta_to_matrix
 from vr.runtime.warp import warp_matrix
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
-MODES = ("gray", "mask")
+MODES = ("gray", *contours.FILTERS, "mask")
 MAX_SIDE_PX = 16384
 _GAIN_PERCENTILES = (1.0, 99.0)
 
@@ -78,14 +79,16 @@ def resize(gray: NDArray[np.uint8], size_hw: SizeHw) -> NDArray[np.uint8]:
 def network_input(frame: Frame, size_hw: SizeHw, mode: str = "gray") -> NDArray[np.float32]:
     """One camera frame to (1, 1, H, W) float32 in [0, 1].
 
-    `mode` "gray": grey level. `mode` "mask": the frame is a person mask, person 1 (any non-zero), rest 0.
+    mode: "gray": grey levels; "sobel", "canny", "adaptive", "laplacian": contours; "mask": the frame is a person mask,
+    person 1 (any non-zero), rest 0. Raises InputError for another one.
     """
     if mode not in MODES:
         raise InputError(f"unknown input mode {mode!r}; expected one of {', '.join(MODES)}")
     gray = to_gray(frame)
     if mode == "mask":
         gray = np.where(gray > 0, np.uint8(255), np.uint8(0))
-    return _to_tensor(resize(gray, size_hw))
+    small = resize(gray, size_hw)
+    return contours.FILTERS[mode](small)[None, None] if mode in contours.FILTERS else _to_tensor(small)
 
 
 def view_input(gray: NDArray[np.uint8], theta: ArrayLike, size_hw: SizeHw) -> NDArray[np.float32]:

@@ -8,10 +8,12 @@ import pytest
 from tests.helpers import smooth_scene
 from tests.live_models import write_flow_model
 from tests.onnx_models import SIZE_HW, affine_info, write_affine, write_dense
-from vr.runtime import Aligner, InputError, ModelError
+from vr.runtime import Aligner, InputError, ModelError, contours
 from vr.runtime.aligner import is_trusted
 from vr.runtime.geometry import theta_to_matrix
+from vr.runtime.preprocess import to_gray
 from vr.runtime.session import Session
+from vr.runtime.warp import warp_matrix
 
 THETA = [[1.05, 0.02, 0.1], [-0.03, 0.95, -0.08]]
 RGB = np.dstack([smooth_scene(seed, (60, 90)) for seed in range(3)])
@@ -147,6 +149,21 @@ def test_mask_model_takes_masks(tmp_path: Path) -> None:
     one = Aligner.load(path, provider="cpu", threads=1).estimate(mask, np.dstack([mask] * 3))
     assert one.state == "estimated"
     assert one.confidence == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("mode", contours.FILTERS)
+def test_a_model_of_contours_sees_contours_and_moves_the_frames_themselves(tmp_path: Path, mode: str) -> None:
+    """The test model's confidence is the mean of what it sees of the IR frame."""
+    checks = np.kron(np.indices((6, 8)).sum(axis=0) % 2, np.ones((8, 8)))
+    rgb = np.dstack([checks * 200, checks * 90, checks * 250]).astype(np.uint8)
+    ir = np.dstack([checks * 30, checks * 160, checks * 80]).astype(np.uint8)
+    one = Aligner.load(write_affine(tmp_path / "m.onnx", THETA, affine_info(mode=mode)), "cpu", 1).estimate(ir, rgb)
+    expected = contours.FILTERS[mode](to_gray(ir))
+    assert one.confidence == pytest.approx(float(expected.mean()), abs=1e-5)
+    info = affine_info(mode=mode, has_confidence=False)
+    shown = Aligner.load(write_affine(tmp_path / "sure.onnx", THETA, info), "cpu", 1).estimate(ir, rgb)
+    assert shown.matrix_rgb_to_ir is not None
+    np.testing.assert_array_equal(shown.moved, warp_matrix(ir, shown.matrix_rgb_to_ir, (48, 64)))
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,18 @@ def test_network_input_in_the_graph_is_the_runtime_s(frame_hw: tuple[int, int], 
     assert difference.mean() <= (0.35 if frame_hw[0] < NET_HW[0] else 0.05)
 
 
+@pytest.mark.parametrize("mode", ["sobel", "laplacian"])
+@pytest.mark.parametrize("frame_hw", [(96, 128), (101, 77), (48, 64)], ids=lambda hw: f"{hw[0]}x{hw[1]}")
+def test_contours_in_the_graph_are_the_runtime_s(frame_hw: tuple[int, int], mode: str) -> None:
+    """To what one grey level of rounding in the resize makes of them; to float32 where nothing is resized."""
+    frame = bgr_scene(8, frame_hw)
+    planes = graph_preprocess.to_bgr_planes(torch.from_numpy(frame)[None])
+    found = graph_preprocess.network_input(planes, NET_HW, mode).numpy()
+    expected = preprocess.network_input(frame, NET_HW, mode)
+    assert expected.max() > 0.03
+    assert np.abs(found - expected).max() <= (1e-6 if frame_hw == NET_HW else 1.5 / 255.0)
+
+
 def test_vga_to_the_default_size_is_the_runtime_s_to_the_last_bit() -> None:
     frame = np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     planes = graph_preprocess.to_bgr_planes(torch.from_numpy(frame)[None])

@@ -150,6 +150,24 @@ def test_homography_exports_as_the_contract_says(tmp_path: Path, graph: GraphNam
         assert_agrees_on_noise(exported, batch, (64, 96))
 
 
+@pytest.mark.parametrize("mode", ["sobel", "laplacian"])
+def test_an_overlay_graph_takes_contours_itself(tmp_path: Path, mode: str) -> None:
+    net = SmoothFlow().eval()
+    exported = Exported(net, plan_for("overlay", mode=mode), tmp_path / "m.onnx")
+    assert errors(onnx_file.export_onnx(net, exported.plan, exported.path))["flow"] <= 0.01
+    assert_file_is_as_the_contract_says(exported)
+    assert_agrees_on_noise(exported, 2, (64, 96))
+
+
+@pytest.mark.parametrize("mode", ["canny", "adaptive"])
+def test_no_overlay_graph_of_contours_that_are_decided_at_a_threshold(tmp_path: Path, mode: str) -> None:
+    with pytest.raises(
+        ModelError, match=f"no overlay graph of mode {mode}.*--graph estimate, or train with mode sobel"
+    ):
+        onnx_file.export_onnx(SmoothFlow().eval(), plan_for("overlay", mode=mode), tmp_path / "m.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_half_precision_keeps_grid_and_warp_in_float32(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     found = errors(onnx_file.export_onnx(SmoothFlow().eval(), plan_for(precision="fp16"), path))

@@ -102,8 +102,8 @@ def test_mask_mode_takes_any_non_zero_as_person(person: int) -> None:
 
 
 def test_unknown_mode_names_the_known_ones() -> None:
-    with pytest.raises(InputError, match="gray, mask"):
-        preprocess.network_input(np.zeros((32, 32), np.uint8), (16, 16), "contours")
+    with pytest.raises(InputError, match="gray, sobel, canny, adaptive, laplacian, mask"):
+        preprocess.network_input(np.zeros((32, 32), np.uint8), (16, 16), "edges")
 
 
 @pytest.mark.parametrize(

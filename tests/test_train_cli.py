@@ -67,6 +67,15 @@ def test_masks_are_compared_by_dice_and_a_velocity_is_integrated_on_demand(tmp_p
     assert saved.config["integration_steps"] == 5 and saved.build().config == saved.config
 
 
+@pytest.mark.parametrize("mode", ["canny", "laplacian"])
+def test_contours_are_a_mode_of_training(data: Path, tmp_path: Path, mode: str) -> None:
+    options = ("--mode", mode, "--epochs", 1, *SMALL)
+    done = vr_train_here("voxelmorph", data, "--out", tmp_path / "run", *options)
+    assert done.returncode == 0, done.stderr
+    saved = checkpoint.load(tmp_path / "run" / "best.pt")
+    assert (saved.mode, saved.training["settings"]["similarity"]) == (mode, "ncc")
+
+
 def test_tensorboard_gets_scalars_and_pictures(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert vr_train_here("voxelmorph", data, "--out", out, "--epochs", 2, *SMALL).returncode == 0

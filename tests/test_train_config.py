@@ -21,7 +21,7 @@ def test_settings_survive_the_checkpoint() -> None:
     [
         ({"lrr": 1.0}, r"unknown training setting\(s\) lrr"),
         ({"network": "unet"}, "network 'unet' is unknown; expected one of affine, voxelmorph"),
-        ({"mode": "sobel"}, "mode 'sobel' is unknown; expected one of gray, mask"),
+        ({"mode": "edges"}, "mode 'edges' is unknown; expected one of gray, sobel"),
         ({"similarity": "ssim"}, "expected one of ngf, ncc, mi, mind, mse, dice"),
         ({"integration_steps": -1}, "integration_steps -1 is out of bounds; expected 0 to"),
         ({"epochs": 0}, "epochs 0 is out of bounds; expected 1 to"),

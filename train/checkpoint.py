@@ -21,7 +21,7 @@ class Checkpoint:
 
     network, config: name and constructor arguments, as `vr.models.registry.build` takes them.
     weights: the network's state_dict.
-    mode: what the network looks at, "gray" or "mask" (`vr.runtime.preprocess`).
+    mode: what the network looks at, one of `vr.runtime.preprocess.MODES`.
     run: id of the training run, `name-date-seed`.
     training: the training configuration, and what is known of the data; empty for imported weights.
     epoch, step: finished epochs, and optimizer steps in all.

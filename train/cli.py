@@ -37,7 +37,10 @@ Smoothness = Annotated[
 ]
 Similarity = Annotated[
     str | None,
-    typer.Option(show_default="ngf, mask: dice", help="ngf, ncc, mi or mind for gray; dice or mse for mask."),
+    typer.Option(
+        show_default="gray: ngf, contours: ncc, mask: dice",
+        help="ngf, ncc, mi or mind for pictures; dice or mse for mask.",
+    ),
 ]
 Integration = Annotated[
     int | None,
@@ -45,7 +48,10 @@ Integration = Annotated[
 ]
 Mode = Annotated[
     str | None,
-    typer.Option(show_default=_DEFAULTS.mode, help="What DIR holds: gray (pictures) or mask (person bright)."),
+    typer.Option(
+        show_default=_DEFAULTS.mode,
+        help="What the network sees: gray, contours by sobel, canny, adaptive or laplacian, or mask (person bright).",
+    ),
 ]
 Augment = Annotated[
     bool | None,

@@ -3,13 +3,14 @@
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from vr.runtime import contours
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
 from vr.runtime.preprocess import MODES
 
 NETWORKS = ("affine", "voxelmorph")
 SIMILARITIES = ("ngf", "ncc", "mi", "mind", "mse", "dice")
-MODE_SIMILARITY = {"gray": "ngf", "mask": "dice"}
+MODE_SIMILARITY = {"gray": "ngf", **dict.fromkeys(contours.FILTERS, "ncc"), "mask": "dice"}
 """The similarity of a new run that names none."""
 SMOOTHNESSES = ("l2", "l1")
 # What may change when a run is resumed; everything else would make it another run.
@@ -28,10 +29,11 @@ class TrainConfig:
 
     network: "affine" or "voxelmorph".
     size_hw: the network's input, px; affine at least 222 each way, voxelmorph multiples of 16.
-    mode: what the network looks at (`vr.runtime.preprocess`): "gray", or "mask" for folders of person masks.
-    similarity: for gray, "ngf" compares edges, "ncc" local contrasts, "mi" the statistics of the levels, "mind"
-    self-similarities; for masks, "dice" compares them at all widths, and slopes however far apart they are; "mse"
-    compares levels, as the thesis does, and needs masks that overlap.
+    mode: what the network looks at (`vr.runtime.preprocess`): "gray", contours by one of the filters "sobel", "canny",
+    "adaptive" and "laplacian", or "mask" for folders of person masks.
+    similarity: for pictures and contours, "ngf" compares edges, "ncc" local contrasts, "mi" the statistics of the
+    levels, "mind" self-similarities; for masks, "dice" compares them at all widths, and slopes however far apart they
+    are; "mse" compares levels, as the thesis does, and needs masks that overlap.
     pyramid_levels: the similarity is averaged over the full size, 1/2, 1/4, ...: a slope further from the
     optimum; "dice" has a pyramid of its own.
     integration_steps: above 0 the network's output is a velocity that is squared so often into a flow, which hardly

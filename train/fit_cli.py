@@ -17,7 +17,9 @@ Loss = Annotated[
     typer.Option(show_default="ngf, mask: dice", help="ngf, ncc, mi or mind for gray; dice or mse for mask."),
 ]
 Transform = Annotated[str, typer.Option(help="affine, or dense: a smooth flow that does not fold.")]
-Mode = Annotated[str, typer.Option(help="What the files hold: gray (pictures) or mask (person bright).")]
+Mode = Annotated[
+    str, typer.Option(help="What is compared: gray, contours by sobel, canny, adaptive or laplacian, or mask files.")
+]
 Dark = Annotated[bool, typer.Option("--person-dark", help="Masks have person 0 and rest 255, as the thesis's.")]
 Size = Annotated[str, typer.Option(metavar="HxW", help="Size to fit at, px.")]
 Steps = Annotated[int, typer.Option(min=1, help="Steps of descent per scale.")]

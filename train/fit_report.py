@@ -26,7 +26,10 @@ _HALF = 127
 
 @dataclass(frozen=True)
 class PairFiles:
-    """One pair on disk. mode: "gray" or "mask"; person_dark: mask files with person 0 and rest 255, as the thesis's."""
+    """One pair on disk.
+
+    mode: one of `vr.runtime.preprocess.MODES`; person_dark: mask files with person 0 and rest 255, as the thesis's.
+    """
 
     ir: Path
     rgb: Path
