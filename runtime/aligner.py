@@ -17,7 +17,7 @@ from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, theta_to_
 from vr.runtime.preprocess import MODES, Frame, check_frame, network_input, to_gray, view_input
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.search import DEFAULT_SEARCH, REFUSE_BELOW, Answer, Views, check_search, is_sane, search_for
-from vr.runtime.session import Session
+from vr.runtime.session import Runner, Session
 from vr.runtime.temporal import DenseFilter, TemporalFilter, ThetaFilter, corner_distance
 
 MIN_CONTENT_STD = 1.0 / 255.0
@@ -34,7 +34,7 @@ _FLOW_STEP = 8
 class _PairLook:
     """One frame pair on its way into the network; see `vr.runtime.search.Look`."""
 
-    def __init__(self, session: Session, ir: Frame, rgb: Frame) -> None:
+    def __init__(self, session: Runner, ir: Frame, rgb: Frame) -> None:
         """Raises InputError for a wrong frame."""
         _check_frames(ir, rgb)
         start = time.perf_counter()
@@ -99,7 +99,7 @@ class Aligner:
     instead (person non-zero, rest 0). One instance serves one video from one thread.
     """
 
-    def __init__(self, session: Session, rig: str = DEFAULT_RIG, search: str = DEFAULT_SEARCH) -> None:
+    def __init__(self, session: Runner, rig: str = DEFAULT_RIG, search: str = DEFAULT_SEARCH) -> None:
         """Most callers want `Aligner.load`. Raises ModelError if the session's graph is not an estimate
         graph, InputError for an unknown rig, and for a search that is unknown or not for this model.
         """

@@ -37,6 +37,31 @@ _REPAIR = {
 _LOG_FATAL_ONLY = 4
 
 
+class Runner(Protocol):
+    """A model that answers: what the aligner needs of a `Session`."""
+
+    @property
+    def path(self) -> Path:
+        """The model's file, or its name, for messages."""
+        ...
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model says of itself."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """What it runs on."""
+        ...
+
+    def run(
+        self, feed: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> Mapping[str, NDArray[np.float32] | NDArray[np.uint8]]:
+        """Its answer: `outputs` by name."""
+        ...
+
+
 class _Tensor(Protocol):
     name: str
     shape: list[int | str | None]

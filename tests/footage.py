@@ -19,7 +19,7 @@ class Shoot:
     """What to record; times in s. offset_s: how much later the IR recording starts.
 
     dark_s, frozen_s: spans of RGB and of IR time in which the lamp is off, and in which the IR camera repeats itself.
-    clock: burnt into both pictures. blue: IR in shades of blue, as the thesis's camera gives it.
+    clock: burnt into both pictures. drift_px_s: how fast the cameras move against each other. blue: IR in shades of blue, as the thesis's camera gives it.
     """
 
     seed: int = 8
@@ -33,9 +33,14 @@ class Shoot:
     dark_s: Span = (0.0, 0.0)
     frozen_s: Span = (0.0, 0.0)
     clock: bool = False
+    drift_px_s: float = 1.0
     blue: bool = False
     suffix: str = "mp4"
     codec: str = "mp4v"
+
+    def simulator(self) -> Simulator:
+        """The scene and its cameras, a frame per ms."""
+        return Simulator(self.seed, self.size_hw, self.ir_hw, fps=_TICKS_PER_S, drift_px_s=self.drift_px_s)
 
 
 @dataclass
@@ -52,7 +57,7 @@ def record(folder: Path, shoot: Shoot) -> Footage:
     """Writes `ir` and `rgb` videos of one scene into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     footage = Footage(folder / f"ir.{shoot.suffix}", folder / f"rgb.{shoot.suffix}")
-    simulator = Simulator(shoot.seed, shoot.size_hw, shoot.ir_hw, fps=_TICKS_PER_S)
+    simulator = shoot.simulator()
     _record_rgb(simulator, shoot, footage)
     _record_ir(simulator, shoot, footage)
     return footage

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vr.models import registry
 from vr.models.base import RegistrationNet
+from vr.runtime.embedded import EMBEDDED
 from vr.runtime.errors import InputError, ModelError, OutputError
 
 FORMAT = "vr-checkpoint-1"
@@ -68,11 +69,19 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         raise OutputError(f"cannot write the checkpoint {path} ({error}); is the folder there and writable?") from error
 
 
+def built_in(name: str) -> Path:
+    """The checkpoint that an embedded model was exported from; its card lies beside the model."""
+    return Path(__file__).parent / "defaults" / f"{name}.pt"
+
+
 def load(path: Path) -> Checkpoint:
-    """Reads what `save` wrote, on the CPU, without running any code from the file.
+    """Reads what `save` wrote, on the CPU, without running any code from the file. The name of an embedded model, for
+    example "default", stands for its checkpoint.
 
     Raises InputError if the file cannot be read, ModelError if it is not a checkpoint of this package.
     """
+    if str(path) in EMBEDDED and not path.exists():
+        path = built_in(str(path))
     try:
         with path.open("rb") as file:
             values = torch.load(file, map_location="cpu", weights_only=True)

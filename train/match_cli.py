@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from vr.runtime import cli_errors
+from vr.runtime.errors import InputError
 
 Folders = Annotated[
     list[Path] | None,
@@ -18,9 +19,19 @@ Folders = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder for checkpoints and figures.")]
 Steps = Annotated[int, typer.Option(min=0, help="Optimizer steps; 0 for the recipe's own.")]
 Batch = Annotated[int, typer.Option(min=2, help="Samples per step.")]
-Rate = Annotated[float, typer.Option(min=1e-6, max=1.0, help="Peak learning rate.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(min=1e-6, max=1.0, show_default="0.003, --finetune: 0.0003", help="Peak learning rate."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
 Start = Annotated[Path | None, typer.Option(help="Checkpoint of another run to begin with, instead of chance.")]
+Finetune = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CHECKPOINT",
+        help="Adapt these weights to one rig: DIR holds its pairs as they are, not aligned; dozens suffice.",
+    ),
+]
 HoldOut = Annotated[Path | None, typer.Option(help="JSON that names the pairs to keep for the test, by folder name.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that make samples.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from OUT/last.pt.")]
@@ -37,9 +48,10 @@ def match(
     out: Out = Path("runs/match"),
     hold_out: HoldOut = None,
     start: Start = None,
+    finetune: Finetune = None,
     steps: Steps = 0,
     batch: Batch = 8,
-    lr: Rate = 3e-3,
+    lr: Rate = None,
     seed: Seed = 0,
     workers: Workers = 1,
     resume: Resume = False,
@@ -50,13 +62,31 @@ def match(
     """
     for module in ("torch", "tensorboard", "matplotlib"):
         cli_errors.require(module, "train")
+    from vr.train.finetune_session import FINETUNE, run_finetune_session
     from vr.train.match_loop import GENERATED_ONLY, MatchConfig
     from vr.train.match_session import Request, run_match_session
 
-    config = MatchConfig(batch=batch, lr=lr, seed=seed, workers=workers)
-    config = replace(config, steps=steps or config.steps, shares=config.shares if folders else GENERATED_ONLY)
-    given = [*(folders or []), "--out", out, "--steps", config.steps, "--batch", batch, "--lr", lr, "--seed", seed]
-    given += [*(["--hold-out", hold_out] if hold_out else []), *(["--start", start] if start else [])]
+    if finetune is not None and (start is not None or hold_out is not None):
+        raise InputError("--finetune goes without --start and --hold-out: it begins with its checkpoint, on one rig")
+    config = MatchConfig() if finetune is None else FINETUNE
+    config = replace(config, batch=batch, seed=seed, workers=workers, lr=lr or config.lr, steps=steps or config.steps)
+    if not folders:
+        config = replace(config, shares=GENERATED_ONLY)
+    given = [
+        *(folders or []),
+        "--out",
+        out,
+        "--steps",
+        config.steps,
+        "--batch",
+        batch,
+        "--lr",
+        config.lr,
+        "--seed",
+        seed,
+    ]
+    for option, path in (("--hold-out", hold_out), ("--start", start), ("--finetune", finetune)):
+        given += [] if path is None else [option, path]
     again = shlex.join(["vr-train", "match", *map(str, given), "--resume"])
-    request = Request(folders or [], hold_out, out, start, device, resume, again)
-    run_match_session(request, config)
+    request = Request(folders or [], hold_out, out, finetune or start, device, resume, again)
+    (run_match_session if finetune is None else run_finetune_session)(request, config)
