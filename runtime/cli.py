@@ -54,6 +54,9 @@ def live(
     flows: Annotated[Path | None, typer.Option(help="Write one source map (.npy) per frame into this folder.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False,
     slop_ms: Annotated[float, typer.Option(help="Largest time between the two frames of a pair, ms.")] = 100.0,
+    ir_offset_ms: Annotated[
+        float, typer.Option(help="How much later the IR recording started, ms, as vr-train prepare estimates it.")
+    ] = 0.0,
     fps: Annotated[float, typer.Option(help="Frame rate of image folders.")] = 30.0,
     ir_16bit: Annotated[
         bool, typer.Option("--ir-16bit", help="Ask the IR camera for raw 16-bit frames (Y16).")
@@ -88,6 +91,7 @@ def live(
         flows=flows,
         overwrite=overwrite,
         slop_ms=slop_ms,
+        ir_offset_ms=ir_offset_ms,
         sources=SourceOptions(fps, ir_16bit),
     )
     _run(options, quiet)

@@ -66,6 +66,7 @@ class LiveOptions:
     flows: Path | None = None
     overwrite: bool = False
     slop_ms: float = DEFAULT_SLOP_MS
+    ir_offset_ms: float = 0.0
     sources: SourceOptions = field(default_factory=SourceOptions)
 
     def check(self) -> None:
@@ -109,7 +110,7 @@ def run_live(
         aligner = Aligner.load(options.model, options.provider, options.threads, options.rig, options.search)
         say(_describe(aligner, options.model))
         with open_pair(options.ir, options.rgb, options.sources) as sources:
-            pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms)
+            pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms, options.ir_offset_ms)
             for sink in sinks:
                 if isinstance(sink, VideoSink):
                     sink.start(sources.rgb.fps, may_skip=sources.rgb.live)

@@ -1,7 +1,8 @@
 """Bringing frames of two cameras together that were taken at nearly the same time."""
 
+import math
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from vr.runtime.errors import InputError
@@ -51,19 +52,24 @@ class Pairing(Protocol):
         ...
 
 
-def pair_sources(ir: Source, rgb: Source, slop_ms: float = DEFAULT_SLOP_MS) -> Pairing:
+def pair_sources(ir: Source, rgb: Source, slop_ms: float = DEFAULT_SLOP_MS, ir_offset_ms: float = 0.0) -> Pairing:
     """Pairs two sources: without loss if both are recordings, by the newest frames if both are cameras.
 
-    slop_ms: largest time between the frames of a pair. Raises InputError for one camera and one recording,
-    whose times have nothing in common, and for a negative slop.
+    slop_ms: largest time between the frames of a pair. ir_offset_ms: how much later the IR recording started; the IR
+    frames of the pairs have times of the RGB recording. Raises InputError for one camera and one recording, whose times
+    have nothing in common, for a negative slop, for an offset that is not finite, and for one between cameras.
     """
     if not slop_ms >= 0:
         raise InputError(f"slop is {slop_ms:g} ms; expected 0 or more")
+    if not math.isfinite(ir_offset_ms):
+        raise InputError(f"--ir-offset-ms is {ir_offset_ms:g}; expected a number of milliseconds")
+    if ir_offset_ms and (ir.live or rgb.live):
+        raise InputError("--ir-offset-ms is for recordings; frames of cameras are stamped by one clock, leave it out")
     if isinstance(ir, LiveSource) and isinstance(rgb, LiveSource):
         return LivePairing(ir, rgb, slop_ms)
     if ir.live or rgb.live:
         raise InputError(f"{ir.name} and {rgb.name}: a camera cannot be paired with a recording; give two of a kind")
-    return RecordedPairing(ir, rgb, slop_ms)
+    return RecordedPairing(ir, rgb, slop_ms, ir_offset_ms)
 
 
 class _Bookkeeper:
@@ -86,11 +92,12 @@ class RecordedPairing:
     Ends with the RGB frames, or when the IR frames have ended and none is within the slop any more.
     """
 
-    def __init__(self, ir: Source, rgb: Source, slop_ms: float) -> None:
+    def __init__(self, ir: Source, rgb: Source, slop_ms: float, ir_offset_ms: float) -> None:
         self._ir, self._rgb = ir, rgb
         self._slop_s = slop_ms / 1000.0 + _ROUNDING_S
+        self._ir_offset_s = ir_offset_ms / 1000.0
         self._before: Stamped | None = None
-        self._after: Stamped | None = ir.read()
+        self._after: Stamped | None = self._read_ir()
         self._book = _Bookkeeper()
 
     @property
@@ -111,9 +118,13 @@ class RecordedPairing:
 
     def _nearest(self, time_s: float) -> Stamped | None:
         while self._after is not None and self._after.time_s < time_s:
-            self._before, self._after = self._after, self._ir.read()
+            self._before, self._after = self._after, self._read_ir()
         candidates = [stamped for stamped in (self._before, self._after) if stamped is not None]
         return min(candidates, key=lambda stamped: abs(stamped.time_s - time_s), default=None)
+
+    def _read_ir(self) -> Stamped | None:
+        stamped = self._ir.read()
+        return None if stamped is None else replace(stamped, time_s=stamped.time_s + self._ir_offset_s)
 
 
 class LivePairing:

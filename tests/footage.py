@@ -19,7 +19,8 @@ class Shoot:
     """What to record; times in s. offset_s: how much later the IR recording starts.
 
     dark_s, frozen_s: spans of RGB and of IR time in which the lamp is off, and in which the IR camera repeats itself.
-    clock: burnt into both pictures. drift_px_s: how fast the cameras move against each other. blue: IR in shades of blue, as the thesis's camera gives it.
+    clock: burnt into both pictures. drift_px_s: how fast the cameras move against each other. blue: IR in shades of
+    blue, as the thesis's camera gives it.
     """
 
     seed: int = 8

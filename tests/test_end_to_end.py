@@ -40,7 +40,8 @@ def test_from_two_raw_videos_to_a_live_picture(tmp_path: Path, monkeypatch: pyte
     assert trained.returncode == 0, trained.stderr
     assert run_cli(monkeypatch, run / "best.pt", "-o", model) == 0
 
-    shown = vr_live("--ir", raw.ir, "--rgb", raw.rgb, "--model", model, "--transforms", lines, "--no-window")
+    offset = ("--ir-offset-ms", found["offset_ms"])
+    shown = vr_live("--ir", raw.ir, "--rgb", raw.rgb, *offset, "--model", model, "--transforms", lines, "--no-window")
     assert shown.code == 0, shown.err
     rows = [json.loads(line) for line in lines.read_text().splitlines()]
     truth = RAW.simulator().matrix_rgb_to_ir(0)

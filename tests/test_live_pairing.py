@@ -171,3 +171,19 @@ def test_a_camera_and_a_recording_are_refused() -> None:
 def test_negative_slop_is_refused() -> None:
     with pytest.raises(InputError, match="slop"):
         pair_sources(ListSource([]), ListSource([]), slop_ms=-1.0)
+
+
+@pytest.mark.parametrize("offset_s", [0.3, -0.25])
+def test_an_ir_recording_that_started_later_is_paired_by_when_its_frames_were_taken(offset_s: float) -> None:
+    ir = ListSource([i / 20.0 for i in range(20)])
+    pairs = all_pairs(pair_sources(ir, ListSource([i / 20.0 for i in range(20)]), 10.0, offset_s * 1000.0))
+    steps = round(offset_s * 20)
+    assert [pair.rgb.index - pair.ir.index for pair in pairs] == [steps] * (20 - abs(steps))
+    assert all(pair.ir.time_s == pytest.approx(pair.rgb.time_s) for pair in pairs)
+
+
+def test_an_offset_is_for_recordings_and_finite() -> None:
+    with pytest.raises(InputError, match="--ir-offset-ms is for recordings"):
+        pair_sources(ScriptedCamera([]), ScriptedCamera([]), ir_offset_ms=40.0)
+    with pytest.raises(InputError, match="--ir-offset-ms is nan; expected a number"):
+        pair_sources(ListSource([]), ListSource([]), ir_offset_ms=float("nan"))

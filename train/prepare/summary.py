@@ -97,7 +97,8 @@ def _source_rows(source: dict[str, Any]) -> Table:
         rows += [("  broken", why) for why in recording["broken_examples"]]
     confidence = source["offset_confidence"]
     found = "given" if confidence is None else f"estimated, confidence {confidence:.2f}"
-    return [*rows, ("offset", f"{source['offset_ms']:.0f} ms ({found})")]
+    offset_ms = f"{source['offset_ms']:.0f}"
+    return [*rows, ("offset", f"{offset_ms} ms ({found}); vr-live --ir-offset-ms {offset_ms}")]
 
 
 def _switches(settings: Settings, stored_masks: bool) -> dict[str, bool]:
