@@ -6,10 +6,11 @@ from vr.models.affine import AffineNet
 from vr.models.base import RegistrationNet
 from vr.models.dense import DenseNet
 from vr.models.match import MatchNet
+from vr.models.rig import RigNet
 from vr.models.voxelmorph import VoxelMorphNet
 
 NETWORKS: dict[str, type[RegistrationNet]] = {
-    net.network: net for net in (AffineNet, VoxelMorphNet, MatchNet, DenseNet)
+    net.network: net for net in (AffineNet, VoxelMorphNet, MatchNet, RigNet, DenseNet)
 }
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from tests.train_command import refused, vr_train_here
 from vr.models.match import MatchNet
+from vr.models.rig import RigNet
 from vr.runtime import Aligner
 from vr.runtime.embedded import EMBEDDED
 from vr.runtime.errors import InputError
-from vr.runtime.geometry import Float64Array, apply_matrix, matrix_to_theta, theta_to_matrix
+from vr.runtime.geometry import Float64Array, apply_matrix, compose, matrix_to_theta, theta_to_matrix
 from vr.runtime.sim import Simulator
 from vr.train import checkpoint, finetune_session, rig_footage
 from vr.train.data import list_pairs, read_image
@@ -130,8 +131,8 @@ def test_fine_tuning_leaves_a_network_that_exports_and_the_way_to_it(
     assert rig_footage.theta_distance_px(theta, RIG) < 1.0
     saved, before = checkpoint.load(out / "best.pt"), checkpoint.load(Path("small"))
     net = saved.build()
-    assert isinstance(net, MatchNet) and net.size_hw == (160, 208) and net.rounds == (3, 2, 1)
-    changed = {name for name, value in saved.weights.items() if not value.equal(before.weights[name])}
+    assert isinstance(net, RigNet) and net.size_hw == (160, 208) and net.match.rounds == (3, 2, 1)
+    changed = {name for name, value in net.match.state_dict().items() if not value.equal(before.weights[name])}
     assert "encoder.head4.weight" in changed and not any(name.startswith("judge") for name in changed)
     again = run_finetune_session(Request([footage], None, out, Path("small"), "cpu", resume=True), config)
     assert again["scatter_px"] == figures["scatter_px"]
@@ -167,3 +168,23 @@ def test_the_distance_of_two_transforms_is_the_project_s_grid_error() -> None:
     moved = matrix + np.array([[0, 0, 3.0], [0, 0, 4.0]])
     theta = matrix_to_theta(moved, (240, 320), (240, 320))
     assert rig_footage.theta_distance_px(theta, RIG) == pytest.approx(5.0)
+
+
+def test_a_systematic_error_is_taken_off_in_the_ir_frame(footage: Path) -> None:
+    """The answers of the corrected network lie around the transform that was asked for."""
+    saved, pairs = checkpoint.load(Path("small")), list_pairs(footage)[:4]
+    wanted = compose(np.array([[1.02, 0.0, 0.01], [0.01, 0.99, -0.02]]), RIG)
+    correction = rig_footage.systematic_error(built_in("small"), pairs, wanted)
+    net = saved.build()
+    assert isinstance(net, MatchNet)
+    corrected = Aligner(TorchSession(RigNet.around(net, correction.tolist()), "gray", "r"))
+    assert (
+        rig_footage.scatter_px(corrected, pairs, wanted)
+        < 0.5
+        < rig_footage.scatter_px(built_in("small"), pairs, wanted)
+    )
+
+
+def test_a_correction_has_two_rows_of_three() -> None:
+    with pytest.raises(ValueError, match="2x3 numbers"):
+        RigNet((96, 128), correction=((1.0, 0.0), (0.0, 1.0)))

@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from vr.models.base import RegistrationNet
 from vr.models.match import MatchNet
+from vr.models.rig import RigNet
 from vr.runtime.aligner import Aligner
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import Float64Array
@@ -26,30 +27,39 @@ from vr.train.match_loop import MatchConfig, MatchTrainer
 from vr.train.match_session import TEST_SHARE, VAL_SHARE, Request, train_to_end
 from vr.train.memory import keep_freed_memory
 from vr.train.report import save_figures
-from vr.train.rig_footage import VIEWS, OnDone, Rig, find_rig, scatter_px, write_aligned
+from vr.train.rig_footage import VIEWS, OnDone, Rig, find_rig, scatter_px, systematic_error, write_aligned
 from vr.train.run_folder import RunFolder
 from vr.train.torch_session import TorchSession
 
 FINETUNE = MatchConfig(
-    steps=300,
+    steps=100,
     lr=3e-4,
-    scenes=60,
+    scenes=40,
     refine_from=0.0,
-    polish_from=0.0,
-    val_every=100,
+    polish_from=0.5,
+    val_every=50,
     val_samples=40,
     shares={"pairs": 0.7, "pseudo": 0.1, "scenes": 0.2},
 )
-"""The recipe: all rounds through each other from the start, slowly, and among generated scenes, lest those get lost."""
+"""The recipe: slowly, without the coarse search's lead, and among generated scenes, lest those get lost."""
 
 
 class FineTuner(MatchTrainer):
     """One fine-tuning. The judge stays as it was: one rig's pairs cannot teach it what does not belong together."""
 
     def finish(self) -> dict[str, Any]:
-        """Writes the checkpoint to export."""
-        checkpoint.save(self.folder.best, self._checkpoint(self.net))
+        """Nothing to tune or to judge; `finish_rig` writes the checkpoint."""
         return {}
+
+    def finish_rig(self, learned: list[Pair], theta: Float64Array) -> RigNet:
+        """Takes off the systematic error that the network has on the pairs that it learned from, and writes the
+        checkpoint to export.
+        """
+        correction = systematic_error(_aligner(self.net, self.run), learned, theta)
+        net = RigNet.around(self.net, correction.tolist())
+        saved = replace(self._checkpoint(self.net), network=net.network, config=net.config, weights=net.state_dict())
+        checkpoint.save(self.folder.best, saved)
+        return net.eval()
 
 
 def run_finetune_session(request: Request, config: MatchConfig) -> dict[str, Any]:
@@ -74,11 +84,13 @@ def run_finetune_session(request: Request, config: MatchConfig) -> dict[str, Any
     if state is not None:
         trainer.restore(state)
     else:
-        trainer.start_from(saved.weights)
+        trainer.start_from(_match_net(saved).state_dict())
     typer.echo(f"fine-tuning {saved.run} for {config.steps} steps on {trainer.device}; run {trainer.run}")
     train_to_end(trainer, request.resume_command)
-    trainer.finish()
-    return _conclude(trainer, before, pairs, theta)
+    held_out = {pair.stem for pair in trainer.split.test}
+    net = trainer.finish_rig([pair for pair in pairs if pair.stem not in held_out], theta)
+    test = [pair for pair in pairs if pair.stem in held_out]
+    return _conclude(trainer, before, _aligner(net, trainer.run), test, theta)
 
 
 def _checked(request: Request) -> Checkpoint:
@@ -86,12 +98,19 @@ def _checked(request: Request) -> Checkpoint:
     if len(request.folders) != 1:
         raise InputError(f"--finetune takes one folder, the pairs of one rig; {len(request.folders)} given")
     saved = checkpoint.load(request.start)
-    if saved.network != MatchNet.network:
+    if saved.network not in (MatchNet.network, RigNet.network):
         raise InputError(
             f"--finetune: {request.start} holds a {saved.network} network, expected match; "
             "vr-train affine and voxelmorph have a --finetune of their own"
         )
     return saved
+
+
+def _match_net(saved: Checkpoint) -> MatchNet:
+    net = saved.build()
+    net = net.match if isinstance(net, RigNet) else net
+    assert isinstance(net, MatchNet)
+    return net
 
 
 def _align(aligner: Aligner, pairs: list[Pair], out: Path, seed: int) -> None:
@@ -117,8 +136,7 @@ def _saved_theta(out: Path) -> Float64Array:
 
 
 def _trainer(saved: Checkpoint, request: Request, config: MatchConfig, run_folder: RunFolder) -> FineTuner:
-    net = saved.build()
-    assert isinstance(net, MatchNet)
+    net = _match_net(saved)
     width, deep = (int(saved.config.get(name, default)) for name, default in (("width", 32), ("deep", 96)))
     config = replace(config, sizes={"base": (net.size_hw, net.rounds)}, width=width, deep=deep)
     split = split_pairs(list_pairs(request.out / "aligned"), VAL_SHARE, TEST_SHARE)
@@ -126,10 +144,9 @@ def _trainer(saved: Checkpoint, request: Request, config: MatchConfig, run_folde
     return FineTuner(config, split, run_folder, run, resolve_device(request.device))
 
 
-def _conclude(trainer: FineTuner, before: Aligner, pairs: list[Pair], theta: Float64Array) -> dict[str, Any]:
-    held_out = {pair.stem for pair in trainer.split.test}
-    test = [pair for pair in pairs if pair.stem in held_out]
-    after = _aligner(trainer.net, trainer.run)
+def _conclude(
+    trainer: FineTuner, before: Aligner, after: Aligner, test: list[Pair], theta: Float64Array
+) -> dict[str, Any]:
     figures: dict[str, Any] = {"run": trainer.run, "steps": trainer.step, "test_pairs": len(test)}
     figures |= {"scatter_before_px": scatter_px(before, test, theta), "scatter_px": scatter_px(after, test, theta)}
     save_figures(trainer.folder.figures, figures)

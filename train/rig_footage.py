@@ -43,7 +43,9 @@ OnDone = Callable[[], None]
 
 @dataclass(frozen=True)
 class Rig:
-    """theta: (2, 3) float64, normalised, RGB to IR, of all pairs. answered: share of the pairs that the network aligned
+    """What is known of a rig.
+
+    theta: (2, 3) float64, normalised, RGB to IR, of all pairs. answered: share of the pairs that the network aligned
     at all. scatter_px: median distance of a pair's own answer from theta, px at 320 px width.
     """
 
@@ -75,6 +77,14 @@ def find_rig(aligner: Aligner, pairs: Sequence[Pair], seed: int, on_done: OnDone
     theta = _over_views(aligner, pairs, rough, np.random.default_rng((seed, 60)), on_done)
     own = [theta_distance_px(one, theta) for one in found]
     return Rig(theta, len(found) / len(pairs), float(np.median(own)))
+
+
+def systematic_error(aligner: Aligner, pairs: Sequence[Pair], theta: Float64Array) -> Float64Array:
+    """(2, 3) float64, normalised, in the IR frame: what brings the pairs' median answer to `theta`; the identity if
+    none of them is aligned.
+    """
+    found = [answer for answer in (_ask(aligner, pair, lambda: None) for pair in pairs) if answer is not None]
+    return compose(theta, invert(np.median(found, axis=0))) if found else np.eye(2, 3)
 
 
 def scatter_px(aligner: Aligner, pairs: Sequence[Pair], theta: Float64Array) -> float:

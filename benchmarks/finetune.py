@@ -1,0 +1,122 @@
+"""What fine-tuning to a rig is worth: `python -m benchmarks.finetune DATA [--start default] [--rigs N]`.
+
+DATA holds aligned clips of a fixed rig (`m3svd/CLIP/{rgb,ir}`). The IR frames of a clip get one unknown misalignment;
+the first three quarters of the frames are fine-tuned on (`vr-train match --finetune`), the others measured: error of
+single frames and through the filter of `vr-live`, against the misalignment, which is as good as the clip itself is
+aligned.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.measure import machine_facts, pin_threads
+
+RESULTS = Path(__file__).parent / "results" / "finetune.json"
+LEARNED_SHARE = 0.75
+FPS = 25.0
+Clip = list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+
+
+def main(words: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--start", default="default")
+    parser.add_argument("--rigs", type=int, default=2, help="misalignments per clip")
+    parser.add_argument("--steps", type=int, default=0, help="0: the recipe's own")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args(words)
+    pin_threads(1)
+    report: dict[str, Any] = {"machine": machine_facts(), "start": arguments.start, "clips": []}
+    for folder in sorted((arguments.data / "m3svd").iterdir()):
+        for seed in range(arguments.rigs):
+            row = {"clip": folder.name, "rig": seed, **measure_clip(folder, seed, arguments.start, arguments.steps)}
+            report["clips"].append(row)
+            print(json.dumps(row), flush=True)
+            arguments.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def measure_clip(folder: Path, seed: int, start: str, steps: int) -> dict[str, Any]:
+    """Errors before and after, px at 320 px width: medians over the frames that were kept out."""
+    from dataclasses import replace
+
+    from vr.train.augment import LIMITS
+    from vr.train.finetune_session import FINETUNE, run_finetune_session
+    from vr.train.match_data import random_matrix
+    from vr.train.match_session import Request
+
+    clip = read_clip(folder)
+    size_hw = clip[0][1].shape[0], clip[0][1].shape[1]
+    truth = random_matrix(np.random.default_rng((seed, 99)), size_hw, LIMITS)
+    seen = [(cv2.warpAffine(ir, truth, size_hw[::-1]), rgb) for ir, rgb in clip]
+    learned = round(LEARNED_SHARE * len(seen))
+    config = replace(FINETUNE, steps=steps or FINETUNE.steps, seed=seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        write_pairs(seen[:learned], Path(scratch) / "pairs")
+        out = Path(scratch) / "run"
+        figures = run_finetune_session(Request([Path(scratch) / "pairs"], None, out, Path(start), "cpu"), config)
+        before, after = (errors_px(Path(one), seen[learned:], truth) for one in (start, out / "best.pt"))
+        rig = json.loads((out / "rig.json").read_text(encoding="utf-8"))
+    scatter = {name: round(figures[name], 3) for name in ("scatter_before_px", "scatter_px")}
+    return (
+        {"learned": learned, "measured": len(seen) - learned, "before": before, "after": after}
+        | scatter
+        | {"rig_error_px": round(theta_error_px(rig["theta"], truth, size_hw), 3)}
+    )
+
+
+def read_clip(folder: Path) -> Clip:
+    """Aligned (IR, RGB) frames in order."""
+    from vr.runtime.preprocess import to_gray
+    from vr.train.data import list_pairs, read_image
+
+    return [(to_gray(read_image(p.ir)), read_image(p.rgb)) for p in list_pairs(folder)]  # type: ignore[misc]
+
+
+def write_pairs(pairs: Clip, folder: Path) -> None:
+    """As PNG, numbered."""
+    for number, (ir, rgb) in enumerate(pairs):
+        for role, image in (("ir", ir), ("rgb", rgb)):
+            (folder / role).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / role / f"{number:04d}.png"), image)
+
+
+def errors_px(checkpoint: Path, pairs: Clip, truth: NDArray[np.float64]) -> dict[str, float]:
+    """Median grid error of single frames, of the filtered video, and the mean confidence."""
+    from vr.runtime import Aligner
+    from vr.train import checkpoint as checkpoints
+    from vr.train.torch_session import TorchSession
+
+    saved = checkpoints.load(checkpoint)
+    aligner = Aligner(TorchSession(saved.build(), saved.mode, saved.run))
+    single = [aligner.estimate(ir, rgb) for ir, rgb in pairs]
+    video = [aligner(ir, rgb, time_s=number / FPS) for number, (ir, rgb) in enumerate(pairs)]
+    found: dict[str, float] = {}
+    for name, results in (("single_px", single), ("video_px", video)):
+        found[name] = round(float(np.median([error_px(one.matrix_rgb_to_ir, truth, one.rgb_hw) for one in results])), 3)
+    return {**found, "confidence": round(float(np.mean([one.confidence or 0.0 for one in single])), 3)}
+
+
+def error_px(matrix: NDArray[np.float64] | None, truth: NDArray[np.float64], size_hw: tuple[int, int]) -> float:
+    """Mean grid error, px at 320 px width; a refused pair is infinitely wrong."""
+    from vr.runtime.geometry import grid_error_px
+
+    return float("inf") if matrix is None else grid_error_px(matrix, truth, size_hw) * 320.0 / size_hw[1]
+
+
+def theta_error_px(theta: list[list[float]], truth: NDArray[np.float64], size_hw: tuple[int, int]) -> float:
+    """The same of a normalised transform."""
+    from vr.runtime.geometry import theta_to_matrix
+
+    return error_px(theta_to_matrix(theta, size_hw, size_hw), truth, size_hw)
+
+
+if __name__ == "__main__":
+    main()
