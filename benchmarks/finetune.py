@@ -64,12 +64,10 @@ def measure_clip(folder: Path, seed: int, start: str, steps: int) -> dict[str, A
         figures = run_finetune_session(Request([Path(scratch) / "pairs"], None, out, Path(start), "cpu"), config)
         before, after = (errors_px(Path(one), seen[learned:], truth) for one in (start, out / "best.pt"))
         rig = json.loads((out / "rig.json").read_text(encoding="utf-8"))
-    scatter = {name: round(figures[name], 3) for name in ("scatter_before_px", "scatter_px")}
-    return (
-        {"learned": learned, "measured": len(seen) - learned, "before": before, "after": after}
-        | scatter
-        | {"rig_error_px": round(theta_error_px(rig["theta"], truth, size_hw), 3)}
-    )
+    found = {"kept_training": figures["kept_training"]}
+    found |= {f"scatter_{name}_px": round(figures[name]["scatter_px"], 3) for name in ("before", "after", "trained")}
+    found |= {"learned": learned, "measured": len(seen) - learned, "before": before, "after": after}
+    return {**found, "rig_error_px": round(theta_error_px(rig["theta"], truth, size_hw), 3)}
 
 
 def read_clip(folder: Path) -> Clip:

@@ -7,13 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.train_command import refused, vr_train_here
 from vr.models.match import MatchNet
 from vr.models.rig import RigNet
 from vr.runtime import Aligner
 from vr.runtime.embedded import EMBEDDED
-from vr.runtime.errors import InputError
+from vr.runtime.errors import InputError, OutputError
 from vr.runtime.geometry import Float64Array, apply_matrix, compose, matrix_to_theta, theta_to_matrix
 from vr.runtime.sim import Simulator
 from vr.train import checkpoint, finetune_session, rig_footage
@@ -77,6 +78,18 @@ def test_aligned_pairs_are_cut_to_what_both_cameras_see(footage: Path, tmp_path:
     assert min(ir[0].max(), ir[-1].max(), ir[:, 0].max(), ir[:, -1].max()) > 0
 
 
+def test_a_full_disk_leaves_nothing_half_written(
+    footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(path: Path, _content: bytes) -> int:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", no_room)
+    with pytest.raises(OutputError, match="No space left on device"):
+        rig_footage.write_aligned(list_pairs(footage), RIG, tmp_path / "aligned")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_common_window_lies_in_both_frames_and_is_nearly_the_largest(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -124,7 +137,7 @@ def test_fine_tuning_leaves_a_network_that_exports_and_the_way_to_it(
     out = tmp_path / "rig"
     config = replace(FINETUNE, steps=2, batch=2, scenes=2, val_every=2, val_samples=2, workers=0)
     figures = run_finetune_session(Request([footage], None, out, Path("small"), "cpu"), config)
-    assert figures["test_pairs"] == 1 and figures["scatter_px"] < 3.0
+    assert figures["unseen_pairs"] == 2 and figures["after"]["scatter_px"] < 2.0
     left = {"aligned", "best.pt", "figures.json", "last.pt", "loss_curve.png", "rig.json", "tensorboard"}
     assert {path.name for path in out.iterdir()} == left
     theta = np.array(json.loads((out / "rig.json").read_text())["theta"])
@@ -132,10 +145,15 @@ def test_fine_tuning_leaves_a_network_that_exports_and_the_way_to_it(
     saved, before = checkpoint.load(out / "best.pt"), checkpoint.load(Path("small"))
     net = saved.build()
     assert isinstance(net, RigNet) and net.size_hw == (160, 208) and net.match.rounds == (3, 2, 1)
-    changed = {name for name, value in net.match.state_dict().items() if not value.equal(before.weights[name])}
+    assert not net.get_buffer("correction").equal(torch.eye(2, 3))
+    trained = checkpoint.load(out / "last.pt").weights
+    changed = {name for name, value in trained.items() if not value.equal(before.weights[name])}
     assert "encoder.head4.weight" in changed and not any(name.startswith("judge") for name in changed)
+    kept = net.match.state_dict()
+    expected = trained if figures["kept_training"] else before.weights
+    assert all(value.equal(expected[name]) for name, value in kept.items())
     again = run_finetune_session(Request([footage], None, out, Path("small"), "cpu", resume=True), config)
-    assert again["scatter_px"] == figures["scatter_px"]
+    assert again["after"] == figures["after"]
 
 
 @pytest.mark.parametrize(
@@ -178,11 +196,15 @@ def test_a_systematic_error_is_taken_off_in_the_ir_frame(footage: Path) -> None:
     net = saved.build()
     assert isinstance(net, MatchNet)
     corrected = Aligner(TorchSession(RigNet.around(net, correction.tolist()), "gray", "r"))
-    assert (
-        rig_footage.scatter_px(corrected, pairs, wanted)
-        < 0.5
-        < rig_footage.scatter_px(built_in("small"), pairs, wanted)
-    )
+    far, near = (rig_footage.agreement(one, pairs, wanted) for one in (built_in("small"), corrected))
+    assert near.scatter_px < 0.5 < far.scatter_px
+    assert near.confidence == pytest.approx(far.confidence, abs=1e-6)
+    assert near.is_better_than(far) and not far.is_better_than(near)
+
+
+def test_nearer_answers_that_are_less_sure_are_not_better() -> None:
+    assert not rig_footage.Agreement(0.1, 0.7).is_better_than(rig_footage.Agreement(0.2, 0.9))
+    assert rig_footage.Agreement(0.1, 0.9).is_better_than(rig_footage.Agreement(np.inf, 0.2))
 
 
 def test_a_correction_has_two_rows_of_three() -> None:

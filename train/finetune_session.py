@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from vr.train.match_loop import MatchConfig, MatchTrainer
 from vr.train.match_session import TEST_SHARE, VAL_SHARE, Request, train_to_end
 from vr.train.memory import keep_freed_memory
 from vr.train.report import save_figures
-from vr.train.rig_footage import VIEWS, OnDone, Rig, find_rig, scatter_px, systematic_error, write_aligned
+from vr.train.rig_footage import VIEWS, OnDone, Rig, agreement, find_rig, systematic_error, write_aligned
 from vr.train.run_folder import RunFolder
 from vr.train.torch_session import TorchSession
 
@@ -48,18 +48,13 @@ class FineTuner(MatchTrainer):
     """One fine-tuning. The judge stays as it was: one rig's pairs cannot teach it what does not belong together."""
 
     def finish(self) -> dict[str, Any]:
-        """Nothing to tune or to judge; `finish_rig` writes the checkpoint."""
+        """Nothing to tune or to judge; `keep` writes the checkpoint."""
         return {}
 
-    def finish_rig(self, learned: list[Pair], theta: Float64Array) -> RigNet:
-        """Takes off the systematic error that the network has on the pairs that it learned from, and writes the
-        checkpoint to export.
-        """
-        correction = systematic_error(_aligner(self.net, self.run), learned, theta)
-        net = RigNet.around(self.net, correction.tolist())
+    def keep(self, net: RigNet) -> None:
+        """Writes the checkpoint to export."""
         saved = replace(self._checkpoint(self.net), network=net.network, config=net.config, weights=net.state_dict())
         checkpoint.save(self.folder.best, saved)
-        return net.eval()
 
 
 def run_finetune_session(request: Request, config: MatchConfig) -> dict[str, Any]:
@@ -75,10 +70,9 @@ def run_finetune_session(request: Request, config: MatchConfig) -> dict[str, Any
     state = run_folder.resume() if request.resume else None
     pairs = list_pairs(request.folders[0])
     check_images(pairs)
-    before = _aligner(saved.build(), saved.run)
     if state is None:
         run_folder.start()
-        _align(before, pairs, request.out, config.seed)
+        _align(_aligner(saved.build(), saved.run), pairs, request.out, config.seed)
     theta = _saved_theta(request.out)
     trainer = _trainer(saved, request, config, run_folder)
     if state is not None:
@@ -87,10 +81,7 @@ def run_finetune_session(request: Request, config: MatchConfig) -> dict[str, Any
         trainer.start_from(_match_net(saved).state_dict())
     typer.echo(f"fine-tuning {saved.run} for {config.steps} steps on {trainer.device}; run {trainer.run}")
     train_to_end(trainer, request.resume_command)
-    held_out = {pair.stem for pair in trainer.split.test}
-    net = trainer.finish_rig([pair for pair in pairs if pair.stem not in held_out], theta)
-    test = [pair for pair in pairs if pair.stem in held_out]
-    return _conclude(trainer, before, _aligner(net, trainer.run), test, theta)
+    return _conclude(trainer, saved, pairs, theta)
 
 
 def _checked(request: Request) -> Checkpoint:
@@ -144,18 +135,42 @@ def _trainer(saved: Checkpoint, request: Request, config: MatchConfig, run_folde
     return FineTuner(config, split, run_folder, run, resolve_device(request.device))
 
 
-def _conclude(
-    trainer: FineTuner, before: Aligner, after: Aligner, test: list[Pair], theta: Float64Array
-) -> dict[str, Any]:
-    figures: dict[str, Any] = {"run": trainer.run, "steps": trainer.step, "test_pairs": len(test)}
-    figures |= {"scatter_before_px": scatter_px(before, test, theta), "scatter_px": scatter_px(after, test, theta)}
+def _conclude(trainer: FineTuner, saved: Checkpoint, pairs: list[Pair], theta: Float64Array) -> dict[str, Any]:
+    """Keeps the network that suits the rig best: the trained weights only if pairs that they have not seen say so."""
+    seen = {pair.stem for pair in trainer.split.train}
+    learned, unseen = ([pair for pair in pairs if (pair.stem in seen) == known] for known in (True, False))
+    before = agreement(_aligner(saved.build(), saved.run), unseen, theta)
+    plain, trained = (_without_error(net, learned, theta) for net in (_match_net(saved), trainer.net))
+    of_plain, of_trained = (agreement(_aligner(net, trainer.run), unseen, theta) for net in (plain, trained))
+    helped = of_trained.is_better_than(of_plain)
+    trainer.keep(trained if helped else plain)
+    after = of_trained if helped else of_plain
+    figures: dict[str, Any] = {"run": trainer.run, "steps": trainer.step, "unseen_pairs": len(unseen)}
+    figures |= {
+        "kept_training": helped,
+        "before": asdict(before),
+        "after": asdict(after),
+        "trained": asdict(of_trained),
+    }
     save_figures(trainer.folder.figures, figures)
     typer.echo(
-        f"{len(test)} pairs that were kept out, median distance of a pair's own answer from the rig's transform: "
-        f"{figures['scatter_before_px']:.2f} px before, {figures['scatter_px']:.2f} px after"
+        f"{len(unseen)} pairs that were not trained on, median distance of their own answers from the rig's transform: "
+        f"{before.scatter_px:.2f} px before, {after.scatter_px:.2f} px after, {_WHAT_HELPED[helped]}"
     )
     typer.echo(f"export it: vr-export {trainer.folder.best} -o model.onnx")
     return figures
+
+
+_WHAT_HELPED = {
+    True: "by training and by taking the systematic error off",
+    False: "by taking the systematic error off; the trained weights were no better and are left out",
+}
+
+
+def _without_error(net: MatchNet, learned: list[Pair], theta: Float64Array) -> RigNet:
+    """Without the systematic error that the network has on the pairs that it may learn from."""
+    correction = systematic_error(_aligner(net, ""), learned, theta)
+    return RigNet.around(net, correction.tolist()).eval()
 
 
 def _aligner(net: RegistrationNet, run: str) -> Aligner:

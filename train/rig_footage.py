@@ -6,15 +6,16 @@ random views of them, because a network's error follows what it is shown, and wh
 own taste.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vr.runtime.aligner import Aligner
+from vr.runtime.alignment import Alignment
 from vr.runtime.errors import InputError, OutputError
 from vr.runtime.geometry import (
     Float64Array,
@@ -36,6 +37,7 @@ _VIEW_RANGE = WarpRange(shift_share=0.06, rotation_deg=6.0, scale=(0.9, 1.1), sh
 _LEAST_PAIRS = 8
 _FAR_PX = 5.0
 _LEAST_AGREEING = 0.5
+_SLACK_CONFIDENCE = 0.01
 _STANDARD_HW: SizeHw = (240, 320)
 
 OnDone = Callable[[], None]
@@ -52,6 +54,20 @@ class Rig:
     theta: Float64Array
     answered: float
     scatter_px: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """scatter_px: median distance of single answers from a transform, px at 320 px width; a refused pair is infinitely
+    far. confidence: their mean.
+    """
+
+    scatter_px: float
+    confidence: float
+
+    def is_better_than(self, other: "Agreement") -> bool:
+        """Nearer, and not less sure."""
+        return self.scatter_px < other.scatter_px and self.confidence > other.confidence - _SLACK_CONFIDENCE
 
 
 def find_rig(aligner: Aligner, pairs: Sequence[Pair], seed: int, on_done: OnDone = lambda: None) -> Rig:
@@ -87,22 +103,39 @@ def systematic_error(aligner: Aligner, pairs: Sequence[Pair], theta: Float64Arra
     return compose(theta, invert(np.median(found, axis=0))) if found else np.eye(2, 3)
 
 
-def scatter_px(aligner: Aligner, pairs: Sequence[Pair], theta: Float64Array) -> float:
-    """Median distance of the pairs' single answers from `theta`, px at 320 px width; refused is infinitely far."""
-    answers = [_ask(aligner, pair, lambda: None) for pair in pairs]
-    return float(np.median([np.inf if one is None else theta_distance_px(one, theta) for one in answers]))
+def agreement(aligner: Aligner, pairs: Sequence[Pair], theta: Float64Array) -> Agreement:
+    """How near the pairs' single answers come to `theta`."""
+    results = [aligner.estimate(read_image(pair.ir), to_bgr(read_image(pair.rgb))) for pair in pairs]
+    found = [_theta_of(one) for one in results]
+    distances = [np.inf if theta_ is None else theta_distance_px(theta_, theta) for theta_ in found]
+    return Agreement(float(np.median(distances)), float(np.mean([one.confidence or 0.0 for one in results])))
 
 
 def write_aligned(pairs: Sequence[Pair], theta: Float64Array, folder: Path) -> None:
-    """`folder/rgb` and `folder/ir`, PNG: the pairs by `theta`, cut to what both cameras see. Raises OutputError."""
-    for pair in pairs:
-        ir, rgb = read_image(pair.ir), read_image(pair.rgb)
-        rgb_hw, ir_hw = (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1])
-        matrix = theta_to_matrix(theta, rgb_hw, ir_hw)
-        rows, columns = common_window(matrix, rgb_hw, ir_hw)
-        moved = warp_matrix(to_bgr(ir), matrix, rgb_hw)
-        _write(folder / "ir" / f"{pair.stem}.png", moved[rows, columns])
-        _write(folder / "rgb" / f"{pair.stem}.png", to_bgr(rgb)[rows, columns])
+    """`folder/rgb` and `folder/ir`, PNG: the pairs by `theta`, cut to what both cameras see.
+
+    All of them or none: a new folder beside it is renamed at the end. Raises OutputError if it cannot be written.
+    """
+    part = folder.with_name(f".{folder.name}.part")
+    try:
+        for pair in pairs:
+            _write_aligned_pair(pair, theta, part)
+        part.replace(folder)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise OutputError(f"cannot write the aligned pairs to {folder} ({error.strerror}); nothing is kept") from error
+
+
+def _write_aligned_pair(pair: Pair, theta: Float64Array, folder: Path) -> None:
+    ir, rgb = read_image(pair.ir), read_image(pair.rgb)
+    rgb_hw, ir_hw = (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1])
+    matrix = theta_to_matrix(theta, rgb_hw, ir_hw)
+    rows, columns = common_window(matrix, rgb_hw, ir_hw)
+    for role, image in (("ir", warp_matrix(to_bgr(ir), matrix, rgb_hw)), ("rgb", to_bgr(rgb))):
+        path = folder / role / f"{pair.stem}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Encoded in memory: cv2.imwrite prints lines of its own where a disk is full.
+        path.write_bytes(np.asarray(cv2.imencode(".png", image[rows, columns])[1]).tobytes())
 
 
 def common_window(matrix_rgb_to_ir: Float64Array, rgb_hw: SizeHw, ir_hw: SizeHw) -> tuple[slice, slice]:
@@ -138,8 +171,13 @@ def _ask(aligner: Aligner, pair: Pair, on_done: OnDone) -> Float64Array | None:
 
 
 def _theta(aligner: Aligner, ir: Frame, rgb: Frame) -> Float64Array | None:
-    matrix = aligner.estimate(ir, to_bgr(rgb)).matrix_rgb_to_ir
-    return None if matrix is None else matrix_to_theta(matrix, (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1]))
+    return _theta_of(aligner.estimate(ir, to_bgr(rgb)))
+
+
+def _theta_of(one: Alignment) -> Float64Array | None:
+    if one.matrix_rgb_to_ir is None:
+        return None
+    return matrix_to_theta(one.matrix_rgb_to_ir, one.rgb_hw, (one.ir.shape[0], one.ir.shape[1]))
 
 
 def _over_views(
@@ -166,13 +204,3 @@ def _through_view(
     fixed, moving = warp_matrix(to_bgr(rgb), a, rgb_hw), warp_matrix(to_bgr(ir), to_ir, rgb_hw)
     added = aligner.estimate(moving, fixed).matrix_rgb_to_ir
     return None if added is None else matrix_to_theta(compose(compose(to_ir, added), invert(a)), rgb_hw, ir_hw)
-
-
-def _write(path: Path, image: NDArray[np.uint8]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        done = cv2.imwrite(str(path), image)
-    except OSError as error:
-        raise OutputError(f"cannot write {path} ({error.strerror})") from error
-    if not done:
-        raise OutputError(f"cannot write {path}; is there space left?")
