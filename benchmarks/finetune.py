@@ -9,6 +9,7 @@ aligned.
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from benchmarks.measure import machine_facts, pin_threads
 RESULTS = Path(__file__).parent / "results" / "finetune.json"
 LEARNED_SHARE = 0.75
 FPS = 25.0
-Clip = list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+Clip = Sequence[tuple[Any, NDArray[np.uint8]]]
 
 
 def main(words: list[str] | None = None) -> None:
