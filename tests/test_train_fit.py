@@ -15,8 +15,8 @@ from tests.train_command import refused, vr_train_here
 from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import grid_error_px, theta_to_matrix
+from vr.train.evaluate.measures import dice
 from vr.train.fit import FitConfig, fit_pair
-from vr.train.fit_report import dice
 
 SIZE_HW = (72, 96)
 MATRIX = np.array([[0.97, -0.08, 10.0], [0.07, 1.04, -5.0]])
