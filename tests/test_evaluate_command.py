@@ -15,6 +15,7 @@ from tests.onnx_models import write_affine
 from tests.train_command import refused, vr_train_here
 from vr.runtime import embedded
 from vr.runtime.geometry import grid_error_px
+from vr.runtime.sim import Simulator
 from vr.train.evaluate import session
 from vr.train.evaluate.pairs import known_pairs, read_sample, unaligned, warped
 
@@ -96,6 +97,23 @@ def test_an_onnx_file_and_a_model_of_masks(data: Path, tmp_path: Path) -> None:
     beside, _ = evaluated(masks, data, tmp_path / "beside", "--pictures", 0)
     alone, _ = evaluated(masks, data / "masks", tmp_path / "alone", "--pictures", 1)
     assert beside["dice"] == alone["dice"] and beside["known_warp"] is not None and alone["known_warp"] is None
+
+
+def test_frames_of_two_sizes_and_16_bit_are_measured_in_px_of_one_size(tmp_path: Path) -> None:
+    simulator = Simulator(3, (480, 640), (192, 256), drift_px_s=0.0)
+    ir, rgb = simulator.frames(0)
+    ir_mask, rgb_mask = simulator.person_masks(0)
+    files = {"ir": ir.astype(np.uint16) * 60 + 7000, "rgb": rgb, "masks/ir": ir_mask * 255, "masks/rgb": rgb_mask * 255}
+    for side, image in files.items():
+        (tmp_path / "data" / side).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "data" / side / "a.png"), image)
+    line = {"stem": "a", "matrix_rgb_to_ir": simulator.matrix_rgb_to_ir(0).tolist()}
+    (tmp_path / "data" / "truth.jsonl").write_text(json.dumps(line))
+    figures, _ = evaluated("small", tmp_path / "data", tmp_path / "out", "--pictures", 0)
+    # The default misalignment is 26 px at 320x240, whatever the size of the frames.
+    assert figures["known_warp"]["identity"]["median_px"] == pytest.approx(26.26, abs=0.2)
+    assert figures["known_warp"]["model"]["median_px"] < 3.0
+    assert figures["dice"]["after"] > 0.85 and figures["round_trip"]["median_px"] < 4.0
 
 
 def test_known_warps_are_measured_against_themselves(tmp_path: Path) -> None:

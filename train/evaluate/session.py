@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.console import Console
@@ -105,10 +104,9 @@ def _measure_all(
 
 def _write(request: Request, aligner: Aligner, rows: list[Row], count: int) -> Figures:
     info = aligner.info
-    settings: dict[str, Any] = {name: str(value) if isinstance(value, Path) else value for name, value in
-                                asdict(request).items()}  # fmt: skip
+    settings = {**asdict(request), "data": str(request.data), "out": str(request.out)}
     model = {"network": info.network, "kind": info.kind, "mode": info.mode, "size_hw": list(info.size_hw)}
-    figures = {
+    figures: Figures = {
         "complete": len(rows) == count,
         **summarise(rows),
         "settings": {**settings, "similarities": list(request.similarities)},
