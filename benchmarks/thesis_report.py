@@ -13,6 +13,7 @@ from benchmarks.table_parts import machine_line, markdown_table
 
 INPUTS = ("gray", "sobel", "canny", "adaptive", "laplacian", "mask", "mask-many-rigs")
 MANY_RIGS = INPUTS[-1]
+_LABELS = {"mask": "mask, one rig", MANY_RIGS: "mask, many rigs"}
 _COLOURS = {"thesis": "tab:red", "ours": "tab:blue", "ours, refined": "tab:green"}
 Report = dict[str, Any]
 Figures = dict[str, Any]
@@ -47,9 +48,9 @@ def network_of(settings: Figures) -> str:
 def render(report: Report) -> str:
     """All rows as a table, and the machine."""
     head = ["input", "network", "trained", "error before, px", "after, px", "< 5 px", "Dice before", "after"]
-    head += ["converged", "apart, converged", "folds", "refused"]
+    head += ["converged", "folds", "refused"]
     cells = [["none", "the middle of the rig, for every pair", "", *_cells(report["rig_itself"])]]
-    cells += [[mode, network, way, *_cells(one)] for mode, network, way, one in rows_of(report)]
+    cells += [[_LABELS.get(mode, mode), network, way, *_cells(one)] for mode, network, way, one in rows_of(report)]
     return f"{markdown_table(head, 3, cells)}\n\n{machine_line(report['machine'])}."
 
 
@@ -81,7 +82,7 @@ def draw(report: Report, path: Path) -> None:
     """Losses by epoch (validation, as shares of the first), and bars of errors and of Dice."""
     figure = Figure(figsize=(18, 14), layout="constrained")
     FigureCanvasAgg(figure)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.2))[:, 0]
     rows = rows_of(report)
     for axes, mode in zip(top.subplots(2, 4).ravel(), INPUTS, strict=False):
         _draw_losses(axes, mode, [row for row in rows if row[0] == mode and row[2] != "ours, refined"])
@@ -97,7 +98,7 @@ def draw(report: Report, path: Path) -> None:
 
 
 def _cells(one: Figures) -> list[str]:
-    total, apart = one["all"], one.get("apart")
+    total = one["all"]
     folding = "" if total["folding"] is None else f"{total['folding']:.2%}"
     return [
         f"{total['error_before_px']:.1f}",
@@ -106,7 +107,6 @@ def _cells(one: Figures) -> list[str]:
         f"{total['dice_before']:.2f}",
         f"{total['dice']:.2f}",
         f"{total['converged']:.0%}",
-        "" if apart is None else f"{apart['converged']:.0%} of {apart['pairs']}",
         folding,
         str(total["refused"]),
     ]
@@ -123,7 +123,7 @@ def _draw_losses(axes: Axes, mode: str, rows: Sequence[tuple[str, str, str, Figu
         style = "-" if network == "affine" else {"0.01": ":", "0.6": "--", "1": "-."}[network.rsplit(" ", 1)[1]]
         label = f"{network}, {way}"
         axes.plot(epochs, [loss / losses[0] for loss in losses], style, color=_COLOURS[way], label=label)
-    axes.set(title=mode, xlabel="share of the training", ylabel="validation loss / that of epoch 1")
+    axes.set(title=_LABELS.get(mode, mode), xlabel="share of the training", ylabel="validation loss / that of epoch 1")
     axes.grid(alpha=0.3)
     if rows:
         axes.legend(fontsize=7)
@@ -136,7 +136,9 @@ def _draw_bars(axes: Axes, rows: Sequence[tuple[str, str, str, Figures]], names:
         value = one["all"][after]
         axes.barh(place, 0.0 if value is None else value, color=_COLOURS[way])
         axes.plot([one["all"][before]] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1.5)
-    axes.set_yticks(range(len(rows)), [f"{mode}, {network}, {way}" for mode, network, way, _ in rows], fontsize=8)
+    axes.set_yticks(
+        range(len(rows)), [f"{_LABELS.get(mode, mode)}; {network}; {way}" for mode, network, way, _ in rows], fontsize=8
+    )
     axes.invert_yaxis()
     axes.set_xlabel(f"{label} (black: before)")
     axes.grid(alpha=0.3, axis="x")

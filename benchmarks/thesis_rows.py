@@ -1,5 +1,6 @@
 """The experiments of `benchmarks.thesis`: what is trained, how, and what each network reaches on the test pairs."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,7 +108,11 @@ def settings(experiment: Experiment, epochs: int) -> TrainConfig:
 def run_experiment(
     experiment: Experiment, budget: Budget, folder: Path, runs: Path, on_epoch: Callable[[int, int], None]
 ) -> Figures:
-    """Trains (going on where an earlier call was interrupted) and measures; `folder` holds the data set."""
+    """Trains (going on where an earlier call was interrupted) and measures; `folder` holds the data set.
+
+    `cpu_s`: processor time of this call, which other programs on the machine hardly lengthen.
+    """
+    start = time.process_time()
     config = settings(experiment, budget.epochs[experiment.many_rigs, experiment.network])
     run = RunFolder(runs / experiment.name)
     pairs = list_pairs(folder / "masks" if config.mode == "mask" else folder)
@@ -126,7 +131,7 @@ def run_experiment(
     }
     if experiment.way == "ours" and experiment.network == "affine":
         found["refined"] = measure_test_pairs(Refined(aligner, config.similarity), folder)
-    return found
+    return found | {"cpu_s": round(time.process_time() - start)}
 
 
 class Refined:

@@ -81,7 +81,7 @@ def test_experiments_are_run_once_and_shown(tmp_path: Path, monkeypatch: pytest.
     again = thesis.run_all(tmp_path, path, is_short=True, only="mask-many-rigs-voxelmorph-0.6")
     assert again["experiments"] == first["experiments"]
     fits = json.loads((REPOSITORY / "benchmarks" / "results" / "masks.json").read_text())
-    assert thesis_report.render(first).count("| mask-many-rigs | VoxelMorph, lambda 0.6 |") == 2
+    assert thesis_report.render(first).count("| mask, many rigs | VoxelMorph, lambda 0.6 |") == 2
     assert "descent on each pair (dice) | ours | 100% | 95%" in thesis_report.render_amortised(first, fits)
     thesis_report.draw(first, tmp_path / "thesis.png")
     picture = cv2.imread(str(tmp_path / "thesis.png"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vr.runtime.preprocess import Frame, resize, to_bgr, to_gray
 
 PANELS = ("RGB", "IR", "moved", "difference before", "difference after")
-_WIDTH_INCH, _HEIGHT_INCH, _TITLE_INCH = 4.0, 3.0, 0.6
+_WIDTH_INCH, _HEIGHT_INCH, _TITLE_INCH = 3.0, 2.25, 0.6
 _MAX_SIDE_PX = 640
 
 

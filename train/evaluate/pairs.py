@@ -204,7 +204,7 @@ def _moved(image: Any, matrix: Float64Array, border: int, interpolation: int) ->
 
 def _one_channel_if_16_bit(ir: Frame) -> Frame:
     """(h, w, 3) uint16, as `read_image` gives a grey file, to (h, w), as the aligner takes it."""
-    return ir if ir.dtype == np.uint8 else np.ascontiguousarray(ir[..., 0])
+    return ir if ir.dtype == np.uint8 else np.ascontiguousarray(ir[..., 0], np.uint16)
 
 
 def _check_size(mask: NDArray[np.uint8], frame: Frame, path: Path) -> None:
