@@ -3,10 +3,10 @@
 L. Barras (EPFL, 2020) trained an affine network and VoxelMorph to align infrared to colour images without labels, from
 three inputs: grey levels, contours by four filters, and masks of people. Here both networks are trained on generated
 people (`benchmarks.thesis_scenes`), each twice: the thesis's way (squared difference, one scale, nothing moved at
-random), and ours (normalised gradients over four scales for pictures and contours, Dice over a wide pyramid and random
-warps for masks, velocities instead of flows). Pictures and contours are of one rig, masks of many, and half of the test
-pairs of masks do not overlap at all. "ours, refined" descends a few steps further on the same loss, pair by pair, from
-the affine network's answer (`vr.train.fit`).
+random), and ours (normalised gradients over four scales for levels, Dice over a wide pyramid for inputs of 0 and 1,
+velocities instead of flows). All inputs are of one uncalibrated rig, as the thesis's recordings; masks of many rigs
+too, half of whose test pairs do not overlap at all, there with random warps. "ours, refined" descends a few steps
+further on the same loss, pair by pair, from the affine network's answer (`vr.train.fit`).
 
 Writes `results/thesis.json` after every experiment, and goes on behind those that are in it; `docs/thesis.png` and the
 table in `docs/thesis.md` at the end. Some 25 minutes on one free thread; `--short` (2 minutes) shows that it runs, and

@@ -20,17 +20,22 @@ Figures = dict[str, Any]
 
 
 def rows_of(report: Report) -> list[tuple[str, str, str, Figures]]:
-    """(input, network, way, figures) of every experiment in the order of INPUTS; refined ones behind their network."""
+    """(input, network, way, figures) of every experiment: by INPUTS, the affine network first, then by lambda; refined
+    ones behind their network.
+    """
     found: list[tuple[str, str, str, Figures]] = []
-    for mode in INPUTS:
-        for name, one in report["experiments"].items():
-            if input_of(name) != mode:
-                continue
-            network, way = network_of(one["settings"]), "ours" if name.endswith("-ours") else "thesis"
-            found.append((mode, network, way, one))
-            if one.get("refined"):
-                found.append((mode, network, "ours, refined", one["refined"]))
+    for name, one in sorted(report["experiments"].items(), key=_place):
+        network, way = network_of(one["settings"]), "ours" if name.endswith("-ours") else "thesis"
+        found.append((input_of(name), network, way, one))
+        if one.get("refined"):
+            found.append((input_of(name), network, "ours, refined", one["refined"]))
     return found
+
+
+def _place(named: tuple[str, Figures]) -> tuple[int, bool, float, bool]:
+    name, one = named
+    is_dense = one["settings"]["network"] != "affine"
+    return INPUTS.index(input_of(name)), is_dense, one["settings"]["lambda_smooth"], name.endswith("-ours")
 
 
 def input_of(name: str) -> str:
@@ -55,20 +60,23 @@ def render(report: Report) -> str:
 
 
 def render_amortised(report: Report, fits: Report) -> str:
-    """Which share of the test pairs of masks converge: by the trained networks alone, and by descent on each pair.
+    """What becomes of the test pairs of masks, many rigs: by the trained networks alone, and by descent on each pair.
 
     fits: the report of `benchmarks.masks`, on pairs drawn the same way.
     """
-    cells = [
-        [f"network ({network})", way, *(_converged(one, group) for group in ("apart", "overlap"))]
-        for mode, network, way, one in rows_of(report)
-        if mode == MANY_RIGS
-    ]
-    groups = fits["groups"]
+    rows = [row for row in rows_of(report) if row[0] == MANY_RIGS]
+    cells = [[f"network: {network}", way, *_apart_and_overlap(one)] for _, network, way, one in rows]
     for loss, way in (("mse (thesis)", "thesis"), ("dice", "ours")):
-        shares = (f"{groups[group][loss]['converged']:.0%}" for group in ("no overlap", "overlap"))
-        cells.append([f"descent on each pair ({loss})", way, *shares])
-    return markdown_table(["by", "trained", "masks apart", "masks overlap"], 2, cells)
+        groups = {"apart": fits["groups"]["no overlap"][loss], "overlap": fits["groups"]["overlap"][loss]}
+        renamed = {name: {"dice": one["dice_after"], "converged": one["converged"]} for name, one in groups.items()}
+        cells.append(["descent on each pair: affine", way, *_apart_and_overlap(renamed)])
+    head = ["by", "trained", "apart: Dice", "converged", "overlapping: Dice", "converged"]
+    return markdown_table(head, 2, cells)
+
+
+def _apart_and_overlap(one: Figures) -> list[str]:
+    groups = (one["apart"], one["overlap"])
+    return [cell for group in groups if group for cell in (f"{group['dice']:.2f}", f"{group['converged']:.0%}")]
 
 
 def update_page(path: Path, report: Report, fits: Report) -> None:
@@ -84,8 +92,10 @@ def draw(report: Report, path: Path) -> None:
     FigureCanvasAgg(figure)
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.2))[:, 0]
     rows = rows_of(report)
-    for axes, mode in zip(top.subplots(2, 4).ravel(), INPUTS, strict=False):
+    panels = top.subplots(2, 4).ravel()
+    for axes, mode in zip(panels, INPUTS, strict=False):
         _draw_losses(axes, mode, [row for row in rows if row[0] == mode and row[2] != "ours, refined"])
+    panels[-1].set_axis_off()
     left, right = bottom.subplots(1, 2)
     one_rig, many_rigs = ([row for row in rows if (row[0] == MANY_RIGS) == is_many] for is_many in (False, True))
     _draw_bars(left, one_rig, ("error_before_px", "error_px"), "one rig: median error, px at 320x240")
@@ -112,10 +122,6 @@ def _cells(one: Figures) -> list[str]:
     ]
 
 
-def _converged(one: Figures, group: str) -> str:
-    return "" if one[group] is None else f"{one[group]['converged']:.0%}"
-
-
 def _draw_losses(axes: Axes, mode: str, rows: Sequence[tuple[str, str, str, Figures]]) -> None:
     for _, network, way, one in rows:
         losses = one["losses"][1]
@@ -134,7 +140,9 @@ def _draw_bars(axes: Axes, rows: Sequence[tuple[str, str, str, Figures]], names:
     before, after = names
     for place, (_, _, way, one) in enumerate(rows):
         value = one["all"][after]
-        axes.barh(place, 0.0 if value is None else value, color=_COLOURS[way])
+        if value is None:
+            axes.text(0.0, place, " refused", va="center", color=_COLOURS[way])
+        axes.barh(place, value or 0.0, color=_COLOURS[way])
         axes.plot([one["all"][before]] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1.5)
     axes.set_yticks(
         range(len(rows)), [f"{_LABELS.get(mode, mode)}; {network}; {way}" for mode, network, way, _ in rows], fontsize=8

@@ -32,8 +32,10 @@ SHARE_OF_TRUTH = 0.9
 LAMBDAS = (0.01, 0.6, 1.0)
 """Weights of the smoothness; the thesis published networks of the last two."""
 THESIS: dict[str, Any] = {"similarity": "mse", "pyramid_levels": 1, "augment": False}
-OURS_PICTURES: dict[str, Any] = {"similarity": "ngf", "pyramid_levels": 4}
-OURS_MASKS: dict[str, Any] = {"similarity": "dice"}
+OURS_LEVELS: dict[str, Any] = {"similarity": "ngf", "pyramid_levels": 4}
+OURS_BINARY: dict[str, Any] = {"similarity": "dice"}
+BINARY_MODES = ("canny", "adaptive", "mask")
+"""Inputs of 0 and 1; normalised gradients taught the affine network nothing on Canny and adaptive contours."""
 REFINEMENT: dict[str, Any] = {"scales": 2, "steps": 30, "lr": 0.01}
 REFINEMENT_HW = (120, 160)
 Figures = dict[str, Any]
@@ -93,7 +95,7 @@ def settings(experiment: Experiment, epochs: int) -> TrainConfig:
     """The training of an experiment. VoxelMorph sees smaller images than the affine network, which cannot."""
     is_affine, is_thesis = experiment.network == "affine", experiment.way == "thesis"
     given: dict[str, Any] = {"network": experiment.network, "mode": experiment.mode, "epochs": epochs}
-    given |= THESIS if is_thesis else OURS_MASKS if experiment.mode == "mask" else OURS_PICTURES
+    given |= THESIS if is_thesis else OURS_BINARY if experiment.mode in BINARY_MODES else OURS_LEVELS
     if not is_thesis:
         # Of one rig there is nothing to learn from rigs that are none.
         given["augment"] = experiment.many_rigs

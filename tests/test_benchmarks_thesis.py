@@ -52,6 +52,8 @@ def test_every_input_is_trained_both_ways() -> None:
     assert (old.similarity, old.pyramid_levels, old.augment, old.integration_steps) == ("mse", 1, False, 0)
     assert (new.similarity, new.augment, new.integration_steps) == ("dice", True, 7)
     assert not settings(Experiment("mask", "voxelmorph", 0.6, "ours"), 3).augment
+    losses = [settings(Experiment(mode, "affine", None, "ours"), 3).similarity for mode in ("gray", "sobel", "canny")]
+    assert losses == ["ngf", "ngf", "dice"]
     assert old.lambda_smooth == new.lambda_smooth == 0.6 and old.epochs == new.epochs == 3
 
 
@@ -82,7 +84,9 @@ def test_experiments_are_run_once_and_shown(tmp_path: Path, monkeypatch: pytest.
     assert again["experiments"] == first["experiments"]
     fits = json.loads((REPOSITORY / "benchmarks" / "results" / "masks.json").read_text())
     assert thesis_report.render(first).count("| mask, many rigs | VoxelMorph, lambda 0.6 |") == 2
-    assert "descent on each pair (dice) | ours | 100% | 95%" in thesis_report.render_amortised(first, fits)
+    amortised = thesis_report.render_amortised(first, fits)
+    assert "| descent on each pair: affine | ours | 0.96 | 100% | 0.94 | 95% |" in amortised
+    assert amortised.count("| network: VoxelMorph, lambda 0.6 |") == 2
     thesis_report.draw(first, tmp_path / "thesis.png")
     picture = cv2.imread(str(tmp_path / "thesis.png"))
     assert picture is not None and picture.shape[1] > 1000
