@@ -8,9 +8,9 @@ velocities instead of flows). All inputs are of one uncalibrated rig, as the the
 too, half of whose test pairs do not overlap at all, there with random warps. "ours, refined" descends a few steps
 further on the same loss, pair by pair, from the affine network's answer (`vr.train.fit`).
 
-Writes `results/thesis.json` after every experiment, and goes on behind those that are in it; `docs/thesis.png` and the
-table in `docs/thesis.md` at the end. Some 25 minutes on one free thread; `--short` (2 minutes) shows that it runs, and
-writes to --work alone.
+Writes `results/thesis.json` after every experiment, and leaves out those that are in it already (remove the file to
+measure anew); `docs/thesis.png` and the tables in `docs/thesis.md` at the end. Some 25 minutes on one free thread;
+`--short` (2 minutes) shows that it runs, and writes to --work alone.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """The experiments of `benchmarks.thesis`: what is trained, how, and what each network reaches on the test pairs."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -110,7 +111,7 @@ def settings(experiment: Experiment, epochs: int) -> TrainConfig:
 def run_experiment(
     experiment: Experiment, budget: Budget, folder: Path, runs: Path, on_epoch: Callable[[int, int], None]
 ) -> Figures:
-    """Trains (going on where an earlier call was interrupted) and measures; `folder` holds the data set.
+    """Trains, anew if an earlier call was interrupted, and measures; `folder` holds the data set.
 
     `cpu_s`: processor time of this call, which other programs on the machine hardly lengthen.
     """
@@ -119,10 +120,8 @@ def run_experiment(
     run = RunFolder(runs / experiment.name)
     pairs = list_pairs(folder / "masks" if config.mode == "mask" else folder)
     trainer = Trainer(config, pairs, torch.device("cpu"), experiment.name)
-    if run.last.is_file():
-        trainer.restore(run.resume())
-    else:
-        run.start()
+    shutil.rmtree(run.root, ignore_errors=True)
+    run.start()
     fit(trainer, run, lambda: False, lambda _step, _loss: None, lambda one: on_epoch(one.epoch, config.epochs))
     aligner = load_model(str(run.best))
     found: Figures = {
