@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy_figures import Figures, finite_or_none
+from benchmarks.accuracy_figures import Figures
 from benchmarks.accuracy_methods import Method
-from benchmarks.protocol_dense import BentPair, affine_fit, folding_share
+from benchmarks.protocol_dense import BentPair, affine_fit
 from vr.runtime.geometry import Float64Array
 from vr.runtime.warp import matrix_source_map
+from vr.train.evaluate.measures import finite_or_none, folding_share
 
 BEST_AFFINE = "best possible affine"
 

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy_methods import Answer
 from benchmarks.protocols import KnownPair
-from vr.runtime.geometry import apply_affine, apply_matrix, grid_points
+from vr.train.evaluate.measures import finite_or_none, share, warp_error_px
 
 LIMITS_PX = (1.0, 3.0, 5.0, 10.0)
 EXACT_LIMITS_PX = (0.3, 1.0, 3.0)
@@ -52,21 +51,11 @@ def trial(pair: KnownPair, answer: Answer) -> Trial:
 
 
 def source_error_px(source: NDArray[np.floating] | None, pair: KnownPair) -> float | None:
-    """Mean distance over a 9x9 grid of the RGB frame between found and true source point, px of the IR frame."""
+    """Mean distance over a 9x9 grid of the RGB frame between found and true source point, px at 320x240."""
     if source is None:
         return None
-    points = grid_points((pair.rgb.shape[0], pair.rgb.shape[1]))
-    distance = np.linalg.norm(source_points(source, points) - apply_affine(pair.matrix_rgb_to_ir, points), axis=1)
-    return float(distance.mean())
-
-
-def source_points(source: NDArray[np.floating], points_xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where a matrix (2, 3) or a map (H, W, 2) puts points (K, 2), px; bilinear in the map."""
-    if source.ndim == 2:
-        return apply_matrix(source, points_xy)
-    x, y = (points_xy[None, :, axis].astype(np.float32) for axis in (0, 1))
-    found = cv2.remap(source.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found[0], np.float64)
+    rgb_hw, ir_hw = ((frame.shape[0], frame.shape[1]) for frame in (pair.rgb, pair.ir))
+    return warp_error_px(source, pair.matrix_rgb_to_ir, rgb_hw, ir_hw)
 
 
 def errors_px(trials: Sequence[Trial]) -> NDArray[np.float64]:
@@ -130,13 +119,3 @@ def judged(trials: Iterable[Trial]) -> list[tuple[float, bool]]:
     """(confidence, whether the ungated answer was within GOOD_PX) of every trial that has both."""
     known = ((one.confidence, one.ungated_px) for one in trials)
     return [(said, error < GOOD_PX) for said, error in known if said is not None and error is not None]
-
-
-def share(hits: NDArray[np.bool_]) -> float:
-    """Share of True, in [0, 1]."""
-    return round(float(hits.mean()), 4)
-
-
-def finite_or_none(value: float | np.floating) -> float | None:
-    """Rounded to 1/1000; None for infinity, which JSON does not know."""
-    return round(float(value), 3) if np.isfinite(value) else None

@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import handmade
-from vr.runtime import Aligner, Alignment
+from vr.runtime import Aligner
 from vr.runtime.alignment import State
 from vr.runtime.geometry import IDENTITY_THETA, Float64Array, SizeHw, compose, theta_to_matrix
 from vr.runtime.preprocess import Frame, network_input, resize, to_gray
 from vr.runtime.session import Session, default_model_path
 from vr.runtime.warp import flow_source_map
+from vr.train.evaluate.measures import source_of
 
 WORK_HW: SizeHw = (240, 320)
 """Classical methods see frames of this size, as the models do."""
@@ -138,13 +139,6 @@ def classical_methods() -> tuple[list[Method], list[str]]:
     except ImportError:
         notes.append('mutual information is left out: SimpleITK is missing; pip install "vr-registration[bench]"')
     return [*methods, Classical(HANDMADE, handmade.align)], notes
-
-
-def source_of(alignment: Alignment) -> NDArray[np.floating] | None:
-    """Matrix (2, 3), or source points (H, W, 2) of a dense model; None if refused."""
-    if alignment.state == "refused":
-        return None
-    return alignment.source_map_xy() if alignment.matrix_rgb_to_ir is None else alignment.matrix_rgb_to_ir
 
 
 def at_native_size(matrix: Float64Array, ir_hw: SizeHw, rgb_hw: SizeHw) -> Float64Array:

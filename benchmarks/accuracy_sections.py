@@ -15,11 +15,8 @@ from benchmarks.accuracy_figures import (
     Trial,
     by_group,
     calibration_error,
-    finite_or_none,
     judged,
     reliability,
-    share,
-    source_points,
     summary,
 )
 from benchmarks.accuracy_methods import HANDMADE, SIFT, Method, Model
@@ -30,9 +27,10 @@ from benchmarks.protocol_dense import bent_scenes, protocol_f
 from benchmarks.protocol_video import videos
 from benchmarks.protocols import FRAME_HW, Files, KnownPair, LandmarkPair, landmark_pairs, protocol_s, protocol_wide
 from vr.runtime.geometry import apply_matrix, grid_points
+from vr.train.evaluate import measures
+from vr.train.evaluate.measures import finite_or_none, share
 
 Item = TypeVar("Item")
-LANDMARK_WIDTH_PX = 320.0
 AGREE_PX, OFF_PX = 1.0, 3.0
 _GRID_PX = grid_points(FRAME_HW)
 
@@ -145,8 +143,8 @@ def landmark_error_px(method: Method, pair: LandmarkPair) -> float | None:
     source = method(pair.ir, pair.rgb).source
     if source is None:
         return None
-    distance = np.linalg.norm(source_points(source, pair.points_rgb) - pair.points_ir, axis=1)
-    return finite_or_none(distance.mean() * LANDMARK_WIDTH_PX / pair.ir.shape[1])
+    ir_hw = pair.ir.shape[0], pair.ir.shape[1]
+    return finite_or_none(measures.landmark_error_px(source, pair.points_rgb, pair.points_ir, ir_hw))
 
 
 def video_section(bench: Bench) -> Figures:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy_figures import WRONG_PX, Figures, finite_or_none, share, source_points
-from benchmarks.accuracy_methods import source_of
+from benchmarks.accuracy_figures import WRONG_PX, Figures
 from benchmarks.protocol_video import FPS, KNOCK_FRAME, VideoFrame
 from benchmarks.protocols import FRAME_HW
 from vr.runtime import Aligner
 from vr.runtime.geometry import Float64Array, apply_affine, grid_points
+from vr.train.evaluate.measures import finite_or_none, share, source_of, source_points
 
 SETTLED_FRAME = 10
 RIGHT_PX = 3.0

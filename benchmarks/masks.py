@@ -82,7 +82,7 @@ def _draw(seed: int) -> MaskPair | None:
     from vr.runtime.sim import Simulator
     from vr.runtime.sim.misalignment import random_misalignment
     from vr.runtime.warp import warp_matrix
-    from vr.train.fit_report import dice
+    from vr.train.evaluate.measures import dice
 
     rng = np.random.default_rng((seed, 7))
     theta = random_misalignment(rng, shift=0.3, rotation_deg=10.0, scale=(0.85, 1.15))
@@ -120,8 +120,8 @@ def fitted_dice(pair: MaskPair, loss: str, steps: int) -> float:
 
     from vr.models.spatial_transformer import SpatialTransformer
     from vr.runtime.preprocess import network_input
+    from vr.train.evaluate.measures import dice
     from vr.train.fit import FitConfig, fit_pair
-    from vr.train.fit_report import dice
 
     torch.set_num_threads(1)
     moving, fixed = (torch.from_numpy(network_input(mask, FIT_HW, "mask")) for mask in (pair.ir, pair.rgb))

@@ -90,13 +90,6 @@ def affine_fit(source_map_xy: NDArray[np.floating]) -> Float64Array:
     return apply_affine(best_affine(points, source_map_xy), points)
 
 
-def folding_share(source_map_xy: NDArray[np.floating]) -> float:
-    """Share of pixels where a map (H, W, 2) turns the picture over: its Jacobian determinant is not positive."""
-    along_y, along_x = (np.gradient(source_map_xy.astype(np.float64), axis=axis) for axis in (0, 1))
-    determinant = along_x[..., 0] * along_y[..., 1] - along_x[..., 1] * along_y[..., 0]
-    return float((determinant <= 0.0).mean())
-
-
 def _bent(ir: Frame, affine: Float64Array, bend: Float64Array) -> NDArray[np.uint8]:
     """The IR canvas such that the point `affine(p + bend(p))` of the result shows what `p` shows now.
 

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from benchmarks import protocols
 from benchmarks.protocol_controls import generated_pairs, hopeless_pairs, same_modality_pairs
-from benchmarks.protocol_dense import affine_fit, bent_scenes, folding_share, protocol_f, smooth_bend
+from benchmarks.protocol_dense import affine_fit, bent_scenes, protocol_f, smooth_bend
 from benchmarks.protocol_video import KNOCK_FRAME, generated_canvases, knock, real_canvases, videos
 from benchmarks.protocols import FRAME_HW, WIDE, KnownPair, held_out_files, protocol_s, protocol_wide
 from tests.helpers import smooth_scene
 from vr.runtime.geometry import Float64Array, apply_affine, grid_error_px, grid_points
 from vr.runtime.preprocess import Frame, to_gray
 from vr.runtime.warp import affine_source_map, warp_map
+from vr.train.evaluate.measures import folding_share
 
 
 @pytest.fixture(scope="module")

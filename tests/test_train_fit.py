@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from tests.helpers import shared_data, smooth_scene
 from tests.train_command import refused, vr_train_here
+from vr.models.geometry import affine_flow
 from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import grid_error_px, theta_to_matrix
+from vr.train.evaluate.measures import dice
 from vr.train.fit import FitConfig, fit_pair
-from vr.train.fit_report import dice
 
 SIZE_HW = (72, 96)
 MATRIX = np.array([[0.97, -0.08, 10.0], [0.07, 1.04, -5.0]])
@@ -76,6 +77,22 @@ def test_a_dense_fit_bends_where_an_affine_cannot_and_does_not_fold() -> None:
     moved = SpatialTransformer()(tensor(ir), fitted.flow)
     assert dice(moved[0, 0].numpy() > 0.5, rgb > 127) > max(0.95, affine + 0.02)
     assert fitted.folding == 0.0 and fitted.theta is None
+
+
+def test_a_fit_may_start_from_a_transform_and_keeps_what_is_right_of_it() -> None:
+    """From the true turn and scale, and 3 px aside, a few steps suffice; without any step it is the start itself."""
+    moving = tensor(person((40, 40)) | person((70, 30), 40.0))
+    truth = torch.tensor([[[0.95, -0.1, 0.06], [0.12, 1.02, -0.04]]])
+    fixed = SpatialTransformer()(moving, affine_flow(truth, *SIZE_HW))
+    start = truth + torch.tensor([[[0.0, 0.0, 6.0 / SIZE_HW[1]], [0.0, 0.0, 0.0]]])
+    still = fit_pair(moving, fixed, FitConfig(similarity="dice", steps=1, scales=1, lr=1e-6), start).theta
+    assert still is not None
+    torch.testing.assert_close(still, start, atol=1e-5, rtol=0.0)
+    found = fit_pair(moving, fixed, FitConfig(similarity="dice", steps=30, scales=2, lr=0.01), start).theta
+    assert found is not None
+    matrices = [theta_to_matrix(theta[0].numpy(), SIZE_HW, SIZE_HW) for theta in (start, found, truth)]
+    assert grid_error_px(matrices[0], matrices[2], SIZE_HW) == pytest.approx(3.0, abs=0.01)
+    assert grid_error_px(matrices[1], matrices[2], SIZE_HW) < 0.5
 
 
 def test_a_fit_is_repeatable() -> None:
@@ -142,7 +159,7 @@ def test_the_command_refuses_in_one_line_and_writes_nothing(files: tuple[Path, P
         ((tmp_path / "absent.png", rgb), "cannot read image"),
         ((ir, rgb, "--loss", "ssim"), "expected one of ngf"),
         ((ir, rgb, "--transform", "rigid"), "expected one of affine, dense"),
-        ((ir, rgb, "--mode", "sobel"), "expected one of gray, mask"),
+        ((ir, rgb, "--mode", "edges"), "expected one of gray, sobel, canny, adaptive, laplacian, mask"),
         ((ir, rgb, "--size", "big"), "not HEIGHTxWIDTH"),
         ((ir, rgb, "--size", "8x8"), "at least 16 px"),
         ((ir, rgb, "--lr", 2), "lr 2.0"),

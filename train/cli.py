@@ -11,6 +11,7 @@ from vr.runtime.contract import parse_size
 from vr.runtime.errors import InputError
 from vr.train import dense_cli, fit_cli, match_cli
 from vr.train.config import TrainConfig
+from vr.train.evaluate import cli as evaluate_cli
 from vr.train.prepare import cli as prepare_cli
 
 app = typer.Typer(
@@ -155,6 +156,7 @@ match_cli.register(app)
 dense_cli.register(app)
 prepare_cli.register(app)
 fit_cli.register(app)
+evaluate_cli.register(app)
 
 
 def main() -> None:

@@ -99,14 +99,16 @@ class _Transform(Protocol):
     def parameters(self) -> Iterator[nn.Parameter]: ...
 
 
-def fit_pair(moving: Tensor, fixed: Tensor, config: FitConfig) -> Fitted:
+def fit_pair(moving: Tensor, fixed: Tensor, config: FitConfig, start: Tensor | None = None) -> Fitted:
     """Aligns one pair: moving, fixed (1, 1, H, W) float32 in [0, 1], of the same size, at least 16 px each way.
 
-    Deterministic: nothing is drawn. Raises InputError on other shapes, and if the loss is not a number.
+    start: (1, 2, 3) theta to descend from with all its freedom, for example a network's answer; `config.starts` has no
+    effect then. Deterministic: nothing is drawn. Raises InputError on other shapes, and if the loss is not a number.
     """
     _check_images(moving, fixed)
-    affine = _Affine(moving)
-    _start(affine, moving, fixed, config)
+    affine = _Affine(moving, start)
+    if start is None:
+        _start(affine, moving, fixed, config)
     _descend(affine, moving, fixed, config)
     theta = affine.theta().detach()
     found: _Transform = affine
@@ -127,13 +129,18 @@ class _Affine(nn.Module):
     In the order in which they are let free: shift x, y; turn and growth; stretch and shear.
     """
 
-    def __init__(self, image: Tensor) -> None:
+    def __init__(self, image: Tensor, start: Tensor | None = None) -> None:
         super().__init__()
         self.amounts = nn.Parameter(torch.zeros(6, 1, 1, device=image.device))
         self.free = 6
         aspect = image.shape[-1] / image.shape[-2]
         unit = torch.tensor([[1.0, 1.0 / aspect, 1.0 / aspect], [aspect, 1.0, 1.0]])
         self.basis = (torch.tensor(_AFFINE_BASIS) * unit).to(image.device)
+        self.is_started = start is not None
+        if start is not None:
+            with torch.no_grad():
+                away = (start[0].to(self.basis) - self.theta()[0]).reshape(6, 1)
+                self.amounts.copy_(torch.linalg.solve(self.basis.reshape(6, 6).T, away).unsqueeze(2))
 
     def theta(self) -> Tensor:
         identity = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], device=self.basis.device)
@@ -147,8 +154,11 @@ class _Affine(nn.Module):
 
     def stages(self, sizes: list[SizeHw]) -> Iterator[SizeHw]:
         """On the coarsest size first the shift alone, then turn and growth too: far from the truth a shear is an easy
-        way to touch a mask, and a blind alley.
+        way to touch a mask, and a blind alley. A transform that is nearly right is let free at once.
         """
+        if self.is_started:
+            yield from sizes
+            return
         for self.free in (2, 4):
             yield sizes[0]
         self.free = 6

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vr.runtime.alignment import Alignment
 from vr.runtime.errors import OutputError
 from vr.runtime.geometry import SizeHw, theta_to_matrix
 from vr.runtime.preprocess import Frame, network_input, resize, to_gray
+from vr.train.before_after import Look, draw
 from vr.train.data import read_image, read_mask
+from vr.train.evaluate.measures import dice
 from vr.train.fit import FitConfig, Fitted, fit_pair
 from vr.train.report import save_figures, save_picture
 from vr.train.run_folder import RunFolder
@@ -67,14 +67,8 @@ def run_fit(files: PairFiles, size_hw: SizeHw, config: FitConfig, out: Path) -> 
     save_figures(out / "fit.json", figures)
     if fitted.theta is None:
         _save_flow(out / "flow.npy", alignment.source_map_xy())
-    save_picture(_draw(to_gray(ir), fixed, before, after), out / "fit.png")
+    save_picture(draw([Look(ir, rgb, alignment.moved)]), out / "fit.png")
     return figures
-
-
-def dice(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """`2 |A n B| / (|A| + |B|)` of two boolean masks of one shape (Dice, Ecology 1945); 1 if both are empty."""
-    whole = int(a.sum()) + int(b.sum())
-    return 2.0 * float((a & b).sum()) / whole if whole else 1.0
 
 
 def _alignment(fitted: Fitted, ir: Frame, rgb: Frame) -> Alignment:
@@ -100,19 +94,6 @@ def _matrices(fitted: Fitted, alignment: Alignment) -> dict[str, Any]:
     if fitted.theta is None or alignment.matrix_rgb_to_ir is None:
         return {}
     return {"theta": fitted.theta[0].tolist(), "matrix_rgb_to_ir": alignment.matrix_rgb_to_ir.tolist()}
-
-
-def _draw(ir: Gray, rgb: Gray, before: Gray, after: Gray) -> Figure:
-    """Differences: red where only the IR image is bright, cyan where only the RGB image is; alike is grey."""
-    panels = {"RGB": rgb, "IR": ir, "moved": after}
-    panels |= {"difference before": np.dstack([before, rgb, rgb]), "difference after": np.dstack([after, rgb, rgb])}
-    figure = Figure(figsize=(4 * len(panels), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, (title, picture) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
-        axes.set_title(title)
-        axes.set_axis_off()
-    return figure
 
 
 def _save_flow(path: Path, source_map_xy: NDArray[np.float32]) -> None:

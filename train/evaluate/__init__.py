@@ -1,0 +1,1 @@
+"""`vr-train evaluate`: how well a model aligns a folder of pairs, in figures and pictures."""
