@@ -11,14 +11,16 @@ from tests.footage import Shoot, clock_box, record
 from tests.helpers import shared_data
 from vr.models.segmenter import PERSON_CLASS, build_segmenter
 from vr.runtime.errors import ModelError
+from vr.runtime.mask import Mask, hole_share
+from vr.runtime.threshold import otsu, warm_mask
 from vr.train.data import read_image, read_mask
 from vr.train.prepare.people import PersonSegmentation
 from vr.train.prepare.reading import open_recording
 from vr.train.prepare.survey import survey
-from vr.train.prepare.threshold import Uint8s, hole_share, otsu, steady, warm_mask
+from vr.train.prepare.threshold import steady
 
 
-def dice(a: Uint8s, b: Uint8s) -> float:
+def dice(a: Mask, b: Mask) -> float:
     return 2.0 * float(np.count_nonzero(a & b)) / max(float(np.count_nonzero(a)) + float(np.count_nonzero(b)), 1.0)
 
 

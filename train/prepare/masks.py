@@ -7,10 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vr.runtime.mask import MaskLimits, mask_fault
 from vr.runtime.preprocess import Frame, to_bgr
+from vr.runtime.threshold import otsu, warm_mask
 from vr.train.prepare.plan import IMPLAUSIBLE, NO_PERSON, PlannedSource
 from vr.train.prepare.settings import Settings
-from vr.train.prepare.threshold import hole_share, otsu, steady, warm_mask
+from vr.train.prepare.threshold import steady
 
 Uint8s = NDArray[np.uint8]
 Segmenter = Callable[[Uint8s], Uint8s]
@@ -66,20 +68,8 @@ def ir_thresholds(source: PlannedSource, settings: Settings, is_blue: bool) -> N
 
 
 def _fault(masks: dict[str, Uint8s], settings: Settings) -> tuple[str, str]:
-    shares = {name: float(np.count_nonzero(mask)) / mask.size for name, mask in masks.items()}
-    for name, share in shares.items():
-        if share < settings.area_share[0]:
-            return NO_PERSON, f"{name} mask covers {share:.2%}"
-        if share > settings.area_share[1]:
-            return IMPLAUSIBLE, f"{name} mask covers {share:.0%}"
-    ratio = max(shares.values()) / min(shares.values())
-    if ratio > settings.area_ratio:
-        return IMPLAUSIBLE, f"one mask is {ratio:.1f} times the other"
-    for name, mask in masks.items():
-        holes = hole_share(mask)
-        if holes > settings.hole_share:
-            return IMPLAUSIBLE, f"{name} mask has {holes:.0%} holes"
-    return "", ""
+    fault = mask_fault(masks, MaskLimits(settings.area_share, settings.area_ratio, settings.hole_share))
+    return ("", "") if fault is None else (NO_PERSON if fault.is_empty else IMPLAUSIBLE, fault.detail)
 
 
 def resized(mask: Uint8s, size_hw: tuple[int, int]) -> Uint8s:

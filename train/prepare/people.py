@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vr.models.segmenter import Backbone, build_segmenter, weights_url
 from vr.runtime.errors import ModelError
-from vr.train.prepare.threshold import without_specks
+from vr.runtime.mask import without_specks
 
 _SHORT_SIDE_PX = 520
 _LEAST_PROBABILITY = 0.5
