@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vr.runtime.errors import InputError
-from vr.runtime.preprocess import Frame, to_8bit, to_gray
+from vr.runtime.preprocess import to_8bit, to_gray
 from vr.runtime.sources import Stamped
 from vr.runtime.threshold import channels, colour, histogram, is_blue, is_coloured, otsu
 from vr.train.prepare.reading import Recording
