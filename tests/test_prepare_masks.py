@@ -14,7 +14,7 @@ from vr.runtime.errors import ModelError
 from vr.runtime.mask import Mask, hole_share
 from vr.runtime.threshold import otsu, warm_mask
 from vr.train.data import read_image, read_mask
-from vr.train.prepare.people import PersonSegmentation
+from vr.train.prepare.people import open_segmenter
 from vr.train.prepare.reading import open_recording
 from vr.train.prepare.survey import survey
 from vr.train.prepare.threshold import steady
@@ -108,7 +108,7 @@ def person_everywhere(folder: Path) -> Path:
 
 
 def test_segmentation_gives_masks_of_the_frame(tmp_path: Path) -> None:
-    segment = PersonSegmentation("mobilenet_v3_large", person_everywhere(tmp_path))
+    segment = open_segmenter(person_everywhere(tmp_path), "mobilenet_v3_large")
     mask = segment(np.zeros((70, 90, 3), np.uint8))
     assert mask.shape == (70, 90)
     assert mask.dtype == np.uint8
@@ -120,10 +120,10 @@ def test_missing_weights_are_named_with_their_address(tmp_path: Path, monkeypatc
     with pytest.raises(
         ModelError, match=r"download https://download\.pytorch\.org/\S+\.pth and give it with --weights"
     ):
-        PersonSegmentation("mobilenet_v3_large", None)
+        open_segmenter(None, "mobilenet_v3_large")
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(ModelError, match=r"text\.pth does not hold the weights"):
-        PersonSegmentation("mobilenet_v3_large", tmp_path / "text.pth")
+        open_segmenter(tmp_path / "text.pth", "mobilenet_v3_large")
 
 
 def test_weights_in_torchs_cache_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,4 +131,4 @@ def test_weights_in_torchs_cache_are_used(tmp_path: Path, monkeypatch: pytest.Mo
     name = "deeplabv3_mobilenet_v3_large-fc3c493d.pth"
     person_everywhere(tmp_path).rename(tmp_path / "checkpoints" / name)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    assert PersonSegmentation("mobilenet_v3_large", None)(np.zeros((64, 64, 3), np.uint8)).all()
+    assert open_segmenter(None, "mobilenet_v3_large")(np.zeros((64, 64, 3), np.uint8)).all()
