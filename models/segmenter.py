@@ -131,5 +131,5 @@ def _load_weights(deeplab: nn.Module, path: Path, backbone: str) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = {name: tensor for name, tensor in state.items() if not name.startswith("aux_classifier.")}
         deeplab.load_state_dict(state)
-    except (RuntimeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
+    except (RuntimeError, AttributeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path} does not hold the weights of torchvision's deeplabv3_{backbone}: {error}") from error
