@@ -9,10 +9,14 @@ import torch
 
 from tests.footage import Shoot, clock_box, record
 from tests.helpers import shared_data
-from vr.models.segmenter import PERSON_CLASS, build_segmenter
+from tests.onnx_models import write_segmenter
+from vr.models.segmenter import PERSON_CLASS, SegmenterNet, build_segmenter
+from vr.models.voxelmorph import VoxelMorphNet
 from vr.runtime.errors import ModelError
 from vr.runtime.mask import Mask, hole_share
 from vr.runtime.threshold import otsu, warm_mask
+from vr.train import checkpoint
+from vr.train.checkpoint import Checkpoint
 from vr.train.data import read_image, read_mask
 from vr.train.prepare.people import open_segmenter
 from vr.train.prepare.reading import open_recording
@@ -113,6 +117,26 @@ def test_segmentation_gives_masks_of_the_frame(tmp_path: Path) -> None:
     assert mask.shape == (70, 90)
     assert mask.dtype == np.uint8
     assert mask.min() == 1
+
+
+def test_a_segmenter_of_ones_own_is_taken_as_checkpoint_or_onnx_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = SegmenterNet((32, 48))
+    with torch.no_grad():
+        net.get_parameter("deeplab.classifier.4.bias")[1] += 100.0
+    checkpoint.save(tmp_path / "own.pt", Checkpoint("segmenter", net.config, net.state_dict(), "rgb", "run"))
+    gray = np.zeros((70, 90), np.uint8)
+    mask = open_segmenter(tmp_path / "own.pt", "resnet50")(gray)
+    assert mask.shape == (70, 90) and mask.min() == 1
+    red = open_segmenter(write_segmenter(tmp_path / "red.onnx"), "resnet50")
+    assert not red(gray).any() and red(gray + np.uint8(200)).all()
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    net = VoxelMorphNet((32, 48))
+    checkpoint.save(tmp_path / "other.pt", Checkpoint("voxelmorph", net.config, net.state_dict(), "gray", "run"))
+    with pytest.raises(ModelError, match="trained the voxelmorph network; expected a checkpoint of vr-train segmenter"):
+        open_segmenter(tmp_path / "other.pt", "mobilenet_v3_large")
 
 
 def test_missing_weights_are_named_with_their_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
