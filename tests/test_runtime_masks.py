@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.footage import Footage, Shoot, record
 from tests.onnx_models import affine_info, write_affine, write_segmenter
@@ -12,7 +13,6 @@ from vr.runtime import Aligner
 from vr.runtime.errors import InputError, ModelError
 from vr.runtime.mask import Mask
 from vr.runtime.person_masks import MaskOptions, PersonMasks
-from vr.runtime.preprocess import Frame
 from vr.runtime.segmenter import Segmenter
 from vr.runtime.threshold import WarmMasks, otsu
 from vr.train.prepare.masks import ir_thresholds
@@ -31,7 +31,7 @@ def dice(a: Mask, b: Mask) -> float:
     return 2.0 * float(np.count_nonzero(a & b)) / max(float(np.count_nonzero(a)) + float(np.count_nonzero(b)), 1.0)
 
 
-def scene(person: bool = True, share: float = 0.2) -> tuple[Frame, Frame]:
+def scene(person: bool = True, share: float = 0.2) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """An IR frame with a warm disc, and an RGB frame with a red one, 12 px further left."""
     ir, rgb = np.full(HW, 60, np.uint8), np.full((*HW, 3), 60, np.uint8)
     if person:
@@ -63,7 +63,7 @@ def test_the_network_sees_masks_and_the_frames_are_aligned(tmp_path: Path, red: 
     ir[:20, :80] = 90  # would count as a person in a mask file
     one = aligner.estimate(ir, rgb)
     assert one.confidence == pytest.approx((ir > 150).mean(), abs=0.005)
-    assert one.state == "estimated" and one.moved is not None
+    assert one.state == "estimated" and one.moved is not None and one.matrix_rgb_to_ir is not None
     assert one.moved.shape == rgb.shape and one.moved[5, 60].tolist() == [90, 90, 90]
     assert one.moved[60, 80].tolist() == [230, 230, 230]
     assert "masks" in one.timings_ms
