@@ -1,4 +1,8 @@
-"""Masks of the people in both frames of a pair, while a video runs: what models of mode `mask` look at."""
+"""Masks of the people in both frames of a pair, while a video runs: what models of mode `mask` look at.
+
+    masks = PersonMasks.load(MaskOptions(Path("person.onnx")))
+    aligner = Aligner.load("masks.onnx", masks=masks)
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
