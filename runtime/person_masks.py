@@ -1,7 +1,6 @@
 """Masks of the people in both frames of a pair, while a video runs: what models of mode `mask` look at.
 
-    masks = PersonMasks.load(MaskOptions(Path("person.onnx")))
-    aligner = Aligner.load("masks.onnx", masks=masks)
+`Aligner.load("masks.onnx", masks=PersonMasks.load(MaskOptions(Path("person.onnx"))))` takes frames.
 """
 
 from collections.abc import Callable
