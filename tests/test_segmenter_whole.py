@@ -17,7 +17,7 @@ from vr.runtime.segmenter import Segmenter
 
 SIZE_HW = (96, 128)
 LEAST_IOU = 0.35
-"""In a fifth of an hour on one core it gets further; cells of 16 px, six by eight here, allow hardly more than 0.7."""
+"""A longer training, at a larger size, gets further; six by eight cells of 16 px allow hardly more than 0.7."""
 
 
 @pytest.fixture(scope="module")
