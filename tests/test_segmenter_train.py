@@ -62,12 +62,11 @@ def run(data: Path, folder: RunFolder, config: SegmenterConfig, should_stop: Cal
 
 
 def test_a_resumed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> None:
-    """Stopped in the middle of the first epoch, and at its end."""
+    """Stopped in the middle of the first of two epochs."""
     whole, parts = (RunFolder(tmp_path / name) for name in ("whole", "parts"))
     run(data, whole, SMALL)
-    for steps in (1, 1):
-        run(data, parts, SMALL, after(steps))
-        torch.rand(7)  # what another program would do to torch's global state in between
+    run(data, parts, SMALL, after(1))
+    torch.rand(7)  # what another program would do to torch's global state in between
     assert state(parts) != state(whole)
     run(data, parts, SMALL)
     assert state(parts) == state(whole)
