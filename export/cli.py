@@ -12,6 +12,7 @@ from vr.runtime.errors import InputError
 if TYPE_CHECKING:
     from vr.export.parity import OutputParity
     from vr.models.base import RegistrationNet
+    from vr.models.segmenter import SegmenterNet
 
 Transform = Literal["affine", "homography"]
 
@@ -88,10 +89,32 @@ def export_checkpoint(
 
     check_output(output, overwrite)
     loaded = checkpoints.load(checkpoint)
+    if loaded.is_segmenter:
+        _check_segmenter_options(graph, transform, dynamic)
+        return _export_segmenter(loaded.build_segmenter(), loaded.run, output, precision, _size(size))
     net = _with_transform(loaded.build(), transform)
     plan = Plan(graph, precision, _size(size) or net.size_hw, dynamic, loaded.mode, loaded.run)
     with Console(stderr=True).status(f"exporting {net.network} ({graph}, {precision}); a minute or two"):
         return export_onnx(net, plan, output)
+
+
+def _check_segmenter_options(graph: GraphName, transform: Transform | None, dynamic: bool) -> None:
+    """Raises InputError for options that are for registration networks."""
+    given = {"--graph overlay": graph == "overlay", f"--transform {transform}": transform is not None}
+    for option in [name for name, is_given in {**given, "--dynamic": dynamic}.items() if is_given]:
+        raise InputError(f"{option} is for registration networks; this checkpoint is a person segmenter: leave it out")
+
+
+def _export_segmenter(
+    net: "SegmenterNet", run: str, output: Path, precision: Precision, size_hw: tuple[int, int] | None
+) -> "list[OutputParity]":
+    from rich.console import Console
+
+    from vr.export.segmenter_file import SegmentPlan, export_segmenter
+
+    plan = SegmentPlan(precision, size_hw or net.size_hw, run)
+    with Console(stderr=True).status(f"exporting {net.network} ({precision}); a minute or two"):
+        return export_segmenter(net, plan, output)
 
 
 def _with_transform(net: "RegistrationNet", transform: Transform | None) -> "RegistrationNet":

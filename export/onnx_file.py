@@ -4,6 +4,8 @@ asked for.
 
 import re
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from vr.export.graphs import EstimateGraph, OverlayGraph
 from vr.export.parity import OutputParity, measure_parity, require_parity
 from vr.export.plan import Plan, check_plan
 from vr.export.precision import halve_convolutions
-from vr.export.samples import parity_samples, traced_sample
+from vr.export.samples import Feed, parity_samples, traced_sample
 from vr.models.base import RegistrationNet
 from vr.runtime.contract import OPSET
 from vr.runtime.errors import ModelError, OutputError
+from vr.runtime.session import Session
 
 # Which axes of which input are free, and what they are called in the file.
 _BATCH_AXES = {"moving": {0: "N"}, "fixed": {0: "N"}}
@@ -53,11 +56,25 @@ def export_onnx(net: RegistrationNet, plan: Plan, path: Path) -> list[OutputPari
     """
     check_plan(plan, net)
     net = net.eval()
-    model = trace(build_graph(net, plan), plan, net)
+
+    def measure(part: Path) -> list[OutputParity]:
+        session = Session(part, provider="cpu", threads=1)
+        return measure_parity(session, build_reference(net, plan), parity_samples(plan, net), plan.precision)
+
+    return write_checked(_trace(build_graph(net, plan), plan, net), path, measure)
+
+
+def write_checked(
+    model: onnx.ModelProto, path: Path, measure: Callable[[Path], list[OutputParity]]
+) -> list[OutputParity]:
+    """Writes `model` beside `path`, and renames it if `measure` of that file passes the gate; returns its figures.
+
+    Raises ModelError if it does not pass, OutputError if the file cannot be written. `path` is then as it was before.
+    """
     part = _part_path(path)
     try:
         part.write_bytes(model.SerializeToString())
-        figures = measure_parity(part, build_reference(net, plan), parity_samples(plan, net), plan.precision)
+        figures = measure(part)
         require_parity(figures)
         part.replace(path)
     except OSError as error:
@@ -77,22 +94,40 @@ def build_graph(net: RegistrationNet, plan: Plan) -> nn.Module:
     return build_reference(halve_convolutions(net) if plan.precision == "fp16" else net, plan).eval()
 
 
-def trace(graph: nn.Module, plan: Plan, net: RegistrationNet) -> onnx.ModelProto:
-    """The graph as a checked ONNX model with named free dimensions and `vr.*` metadata."""
+def _trace(graph: nn.Module, plan: Plan, net: RegistrationNet) -> onnx.ModelProto:
     axes: Axes = _OVERLAY_AXES
     if plan.graph == "estimate":
         axes = _DYNAMIC_AXES if plan.dynamic else _BATCH_AXES
-    model = _run_exporter(graph, plan, net, axes)
-    _name_free_dimensions(model, axes)
+    tensors = Tensors(traced_sample(plan).feed, plan.outputs(net), axes)
+    return trace(graph, net.network, tensors, plan.info(net).to_metadata())
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """What goes into a graph and comes out. feed: inputs to trace with, by name; axes: which of them are free, and what
+    they are called.
+    """
+
+    feed: Feed
+    outputs: tuple[str, ...]
+    axes: Axes
+
+
+def trace(graph: nn.Module, network: str, tensors: Tensors, metadata: dict[str, str]) -> onnx.ModelProto:
+    """The graph as a checked ONNX model with named free dimensions and `vr.*` metadata. Raises ModelError, which names
+    the `network`, if it does not export or comes out with other axes.
+    """
+    model = _run_exporter(graph, network, tensors)
+    _name_free_dimensions(model, tensors.axes)
     _drop_traces(model)
-    for key, value in plan.info(net).to_metadata().items():
+    for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _run_exporter(graph: nn.Module, plan: Plan, net: RegistrationNet, axes: Axes) -> onnx.ModelProto:
-    feed = traced_sample(plan).feed
+def _run_exporter(graph: nn.Module, network: str, tensors: Tensors) -> onnx.ModelProto:
+    feed, axes = tensors.feed, tensors.axes
     free: dict[str, Any] = {name: dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) or None for name in feed}
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
@@ -101,7 +136,7 @@ def _run_exporter(graph: nn.Module, plan: Plan, net: RegistrationNet, axes: Axes
                 graph,
                 tuple(torch.from_numpy(value) for value in feed.values()),
                 input_names=list(feed),
-                output_names=list(plan.outputs(net)),
+                output_names=list(tensors.outputs),
                 opset_version=OPSET,
                 dynamo=True,
                 external_data=False,
@@ -110,7 +145,7 @@ def _run_exporter(graph: nn.Module, plan: Plan, net: RegistrationNet, axes: Axes
             )
         except torch.onnx.errors.OnnxExporterError as error:
             reason = str(error.__cause__ or error).strip().splitlines()[0]
-            raise ModelError(f"the {net.network} network does not export ({reason})") from error
+            raise ModelError(f"the {network} network does not export ({reason})") from error
     assert program is not None
     return program.model_proto
 

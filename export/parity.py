@@ -1,7 +1,6 @@
 """The parity gate: no file is written whose onnxruntime output differs from PyTorch's."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from torch import nn
 from vr.export.samples import Sample
 from vr.runtime.contract import Precision
 from vr.runtime.errors import ModelError
+from vr.runtime.segmenter import SegmenterSession
 from vr.runtime.session import Session
 
 
@@ -34,6 +34,7 @@ LIMITS: dict[Precision, dict[str, Limit]] = {
         "theta": Limit(1e-4, 1.0, "of half a frame side"),
         "confidence": Limit(0.01, 1.0, ""),
         "information": Limit(0.01, 1.0, "of its largest entry", relative=True),
+        "probability": Limit(1e-3, 1.0, ""),
     },
     "fp16": {
         "flow": Limit(0.1, 1.0, "px"),
@@ -42,6 +43,7 @@ LIMITS: dict[Precision, dict[str, Limit]] = {
         "theta": Limit(1e-3, 1.0, "of half a frame side"),
         "confidence": Limit(0.05, 1.0, ""),
         "information": Limit(0.1, 1.0, "of its largest entry", relative=True),
+        "probability": Limit(0.05, 1.0, ""),
     },
 }
 """What may separate onnxruntime on the CPU from the float32 network in PyTorch, worst element of all samples.
@@ -72,11 +74,10 @@ class OutputParity:
         return f"{self.output} {self.error:.2g}{unit} (limit {self.limit:g})"
 
 
-def measure_parity(path: Path, reference: nn.Module, samples: list[Sample], precision: Precision) -> list[OutputParity]:
-    """Runs `path` in onnxruntime on the CPU and `reference` in PyTorch on the same samples; the worst per
-    output.
-    """
-    session = Session(path, provider="cpu", threads=1)
+def measure_parity(
+    session: Session | SegmenterSession, reference: nn.Module, samples: list[Sample], precision: Precision
+) -> list[OutputParity]:
+    """Runs `session` in onnxruntime and `reference` in PyTorch on the same samples; the worst per output."""
     worst: dict[str, OutputParity] = {}
     for sample in samples:
         expected = _run_torch(reference, sample)

@@ -1,10 +1,11 @@
 """Half precision for the heavy part of a network: its convolutions."""
 
 import copy
+from typing import TypeVar
 
 from torch import Tensor, nn
 
-from vr.models.base import RegistrationNet
+Net = TypeVar("Net", bound=nn.Module)
 
 HEAD_MAX_CHANNELS = 7
 """A convolution with no more outputs is a head (a flow, a score), and stays in float32."""
@@ -22,7 +23,7 @@ class HalfConv(nn.Module):
         return self.conv(x.half()).float()
 
 
-def halve_convolutions(net: RegistrationNet) -> RegistrationNet:
+def halve_convolutions(net: Net) -> Net:
     """A copy of `net` whose convolutions, heads excepted, hold and compute float16.
 
     Fully connected layers, fits, grids and the warp stay in float32: half-precision coordinates are off by

@@ -78,7 +78,7 @@ def _pair(
     covered: a third of each is black, as night and borders are. Without any edge a division by a length is one by zero,
     which PyTorch guards and an exporter may not.
     """
-    scene = _scene(rng, (max(moving_hw[0], fixed_hw[0]), max(moving_hw[1], fixed_hw[1])))
+    scene = scene_of(rng, (max(moving_hw[0], fixed_hw[0]), max(moving_hw[1], fixed_hw[1])))
     height, width = scene.shape
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.uniform(-5, 5)), float(rng.uniform(0.95, 1.05)))
     turn[:, 2] += rng.uniform(-0.04, 0.04, 2) * (width, height)
@@ -97,7 +97,7 @@ def _pair(
     return moving.astype(np.uint8), fixed.astype(np.uint8)
 
 
-def _scene(rng: np.random.Generator, size_hw: SizeHw) -> NDArray[np.uint8]:
+def scene_of(rng: np.random.Generator, size_hw: SizeHw) -> NDArray[np.uint8]:
     """Soft structure at several scales, (h, w) uint8 over the full range."""
     total = np.zeros(size_hw, np.float32)
     for fraction in (0.01, 0.03, 0.1):

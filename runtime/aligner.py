@@ -1,7 +1,8 @@
 """The aligner: two frames in, where each RGB pixel lies in the IR frame out."""
 
 import time
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Self, cast
 
@@ -14,6 +15,7 @@ from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError, ModelError
 from vr.runtime.evidence import Transform
 from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, theta_to_matrix, to_3x3
+from vr.runtime.person_masks import MaskPair, PersonMasks
 from vr.runtime.preprocess import MODES, Frame, check_frame, network_input, to_gray, view_input
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.search import DEFAULT_SEARCH, REFUSE_BELOW, Answer, Views, check_search, is_sane, search_for
@@ -30,20 +32,29 @@ AREA_SCALE_RANGE = (0.2, 5.0)
 # Areas of a flow are measured between every so many-th pixel.
 _FLOW_STEP = 8
 
+MakeMasks = Callable[[Frame, Frame], MaskPair]
+
 
 class _PairLook:
     """One frame pair on its way into the network; see `vr.runtime.search.Look`."""
 
-    def __init__(self, session: Runner, ir: Frame, rgb: Frame) -> None:
-        """Raises InputError for a wrong frame."""
+    def __init__(self, session: Runner, ir: Frame, rgb: Frame, make_masks: MakeMasks | None = None) -> None:
+        """make_masks: what the network is shown instead of the frames. Raises InputError for a wrong frame."""
         _check_frames(ir, rgb)
-        start = time.perf_counter()
         self.rgb_hw, self.ir_hw = (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1])
+        self.timings_ms: dict[str, float] = {}
         self._session, self._info, self._ir, self._rgb = session, session.info, ir, rgb
-        self._moving = network_input(ir, self._info.size_hw, self._info.mode)
-        self._fixed = network_input(rgb, self._info.size_hw, self._info.mode)
-        self.has_content = _has_content(self._moving, self._fixed)
-        self.timings_ms = {"preprocess": _ms_since(start)}
+        fault = ""
+        if make_masks is not None:
+            start = time.perf_counter()
+            masks = make_masks(ir, rgb)
+            self._ir, self._rgb, fault = masks.ir, masks.rgb, masks.fault
+            self._spend("masks", start)
+        start = time.perf_counter()
+        self._moving = network_input(self._ir, self._info.size_hw, self._info.mode)
+        self._fixed = network_input(self._rgb, self._info.size_hw, self._info.mode)
+        self.has_content = not fault and _has_content(self._moving, self._fixed)
+        self._spend("preprocess", start)
 
     def __call__(self, prior: Transform | None = None) -> Answer:
         """The network's answer under a prior; confidence 0 where there is nothing to see."""
@@ -96,12 +107,20 @@ class Aligner:
 
     Frames are numpy arrays as OpenCV gives them: RGB camera (H, W, 3) uint8 BGR; IR (h, w), (h, w, 1) or (h,
     w, 3) uint8, or (h, w) uint16. Sizes may differ, and may change. A model of mode `mask` takes person masks
-    instead (person non-zero, rest 0). One instance serves one video from one thread.
+    instead (person non-zero, rest 0), or frames if it is given what makes masks of them (`vr.runtime.person_masks`).
+    One instance serves one video from one thread.
     """
 
-    def __init__(self, session: Runner, rig: str = DEFAULT_RIG, search: str = DEFAULT_SEARCH) -> None:
+    def __init__(
+        self,
+        session: Runner,
+        rig: str = DEFAULT_RIG,
+        search: str = DEFAULT_SEARCH,
+        masks: PersonMasks | None = None,
+    ) -> None:
         """Most callers want `Aligner.load`. Raises ModelError if the session's graph is not an estimate
-        graph, InputError for an unknown rig, and for a search that is unknown or not for this model.
+        graph, or is given masks and has another mode; InputError for an unknown rig, and for a search that is unknown
+        or not for this model.
         """
         prior, info = rig_prior(rig), session.info
         if info.graph != "estimate":
@@ -110,7 +129,12 @@ class Aligner:
             )
         if info.mode not in MODES:
             raise ModelError(f"{session.path} wants {info.mode} input; this version knows {', '.join(MODES)}")
-        self._session = session
+        if masks is not None and info.mode != "mask":
+            raise ModelError(
+                f"{session.path} looks at {info.mode} frames; --mode mask needs a model of masks: "
+                "vr-train affine DIR/masks --mode mask"
+            )
+        self._session, self._masks = session, masks
         self._search = search_for(search, info)
         self._filter: TemporalFilter = DenseFilter() if info.kind == "dense" else ThetaFilter(prior)
         self._warm_up()
@@ -123,6 +147,7 @@ class Aligner:
         threads: int | None = None,
         rig: str = DEFAULT_RIG,
         search: str = DEFAULT_SEARCH,
+        masks: PersonMasks | None = None,
     ) -> Self:
         """Loads a model of `vr-export`, or one of the package by name (`vr.runtime.embedded`; None: the default), and
         runs it once.
@@ -131,12 +156,12 @@ class Aligner:
         threads, None leaves the choice to onnxruntime. rig: fixed, moving or free, how the cameras move against
         each other, see `vr.runtime.rigs`; no effect on `estimate` and on dense models. search: what is tried where
         one look of the network is not sure: none, near (somewhat turned or scaled) or wide (any turn, other fields of
-        view, larger shifts), see `vr.runtime.search`. Raises ModelError, InputError, or VrError if onnxruntime is not
-        installed.
+        view, larger shifts), see `vr.runtime.search`. masks: makes masks of the frames for a model of mode `mask`; the
+        transform is that of the frames. Raises ModelError, InputError, or VrError if onnxruntime is not installed.
         """
         rig_prior(rig)
         check_search(search)
-        return cls(Session(model_path(path), provider, threads, transform_only=True), rig, search)
+        return cls(Session(model_path(path), provider, threads, transform_only=True), rig, search, masks)
 
     @property
     def info(self) -> ModelInfo:
@@ -152,6 +177,8 @@ class Aligner:
         """Forgets the video so far, for example before another one."""
         self._filter.reset()
         self._search.reset()
+        if self._masks is not None:
+            self._masks.reset()
 
     @property
     def search_text(self) -> str | None:
@@ -160,7 +187,7 @@ class Aligner:
 
     def estimate(self, ir: Frame, rgb: Frame) -> Alignment:
         """Aligns one pair on its own: state `estimated` or `refused`. Raises InputError for a wrong frame."""
-        look = _PairLook(self._session, ir, rgb)
+        look = _PairLook(self._session, ir, rgb, None if self._masks is None else self._masks.single)
         one = self._search.whole(look)
         state: State = "refused" if one.transform is None else "estimated"
         return self._alignment(state, one.transform, one.confidence, look, ir)
@@ -172,7 +199,8 @@ class Aligner:
         the result is the one of this pair's own estimate, also where an earlier transform is held. Raises
         InputError for a wrong frame.
         """
-        look = _PairLook(self._session, ir, rgb)
+        make_masks = None if self._masks is None else partial(self._masks.next, time_s=time_s)
+        look = _PairLook(self._session, ir, rgb, make_masks)
         one = self._search.follow(look)
         start = time.perf_counter()
         weight = 1.0 if one.confidence is None else one.confidence

@@ -43,6 +43,17 @@ def live(
             "wide: also any turn, other lenses and larger shifts."
         ),
     ] = "near",
+    mode: Annotated[
+        str | None,
+        typer.Option(help="mask: finds people in both frames and shows a model of mode mask where they are."),
+    ] = None,
+    segmenter: Annotated[
+        Path | None, typer.Option(help="ONNX file of a person segmenter for the RGB frames; for --mode mask.")
+    ] = None,
+    ir_segmenter: Annotated[Path | None, typer.Option(help="The same for the IR frames; default: a threshold.")] = None,
+    ir_threshold: Annotated[
+        str, typer.Option(metavar="auto|N", help="Level above which IR is a person, 0 to 255; for --mode mask.")
+    ] = "auto",
     alpha: Annotated[float, typer.Option(help="Share of the IR picture, 0 to 1.")] = 0.35,
     view: Annotated[str, typer.Option(help="overlay, or side-by-side (without alignment | aligned).")] = "overlay",
     frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
@@ -72,6 +83,7 @@ def live(
     Try it without cameras: vr-live --ir sim: --rgb sim:
     """
     from vr.runtime.live import LiveOptions
+    from vr.runtime.person_masks import MaskOptions
     from vr.runtime.sources import SourceOptions
 
     options = LiveOptions(
@@ -82,6 +94,8 @@ def live(
         threads=threads,
         rig=rig,
         search=search,
+        mode=mode,
+        masks=MaskOptions(segmenter, ir_segmenter, ir_threshold),
         alpha=alpha,
         view=cast("View", view),
         frames=frames,

@@ -20,8 +20,12 @@ KINDS: tuple[TransformKind, ...] = ("affine", "homography", "dense")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
 Choice = TypeVar("Choice", bound=str)
 
+SEGMENT = "segment"
+"""The graph of a person segmenter; it is no registration model, so not one of GRAPHS."""
+
 ESTIMATE_INPUTS = ("moving", "fixed")
 OVERLAY_INPUTS = ("ir", "rgb", "alpha")
+SEGMENT_INPUT, SEGMENT_OUTPUT = "image", "probability"
 
 
 def output_names(
@@ -89,12 +93,12 @@ class ModelInfo:
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str], path: str) -> "ModelInfo":
-        """Reads what `to_metadata` wrote. Raises ModelError if `path` is not a file of this version's vr-export."""
-        if "vr.schema" not in metadata:
-            raise ModelError(f"{path} carries no vr.* metadata; expected a file written by vr-export")
-        if metadata["vr.schema"] != str(SCHEMA_VERSION):
-            found = f"{path} has metadata schema {metadata['vr.schema']}"
-            raise ModelError(f"{found}; this package reads {SCHEMA_VERSION}; export it again")
+        """Reads what `to_metadata` wrote. Raises ModelError if `path` is not a registration model of this version's
+        vr-export.
+        """
+        check_schema(metadata, path)
+        if metadata.get("vr.graph") == SEGMENT:
+            raise ModelError(f"{path} is a person segmenter, for --segmenter; expected a registration model")
         try:
             return cls._parse(metadata)
         except (KeyError, ValueError) as error:
@@ -116,6 +120,60 @@ class ModelInfo:
             training_run=metadata["vr.training_run"],
             package_version=metadata["vr.package_version"],
         )
+
+
+@dataclass(frozen=True)
+class SegmenterInfo:
+    """What the file of a person segmenter says about itself.
+
+    Its *segment* graph: `image` float32 (N, 3, H, W) RGB in [0, 1] -> `probability` float32 (N, 1, H, W) of a person.
+
+    `size_hw`: H and W. `backbone`: the encoder's name.
+    """
+
+    size_hw: SizeHw
+    backbone: str
+    precision: Precision = "fp32"
+    training_run: str = ""
+    package_version: str = ""
+
+    def to_metadata(self) -> dict[str, str]:
+        """The `vr.*` strings that travel in the file."""
+        return {
+            "vr.schema": str(SCHEMA_VERSION),
+            "vr.graph": SEGMENT,
+            "vr.backbone": self.backbone,
+            "vr.size_hw": f"{self.size_hw[0]}x{self.size_hw[1]}",
+            "vr.precision": self.precision,
+            "vr.training_run": self.training_run,
+            "vr.package_version": self.package_version,
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str], path: str) -> "SegmenterInfo":
+        """Reads what `to_metadata` wrote. Raises ModelError if `path` is no segmenter of this version's vr-export."""
+        check_schema(metadata, path)
+        if metadata.get("vr.graph") != SEGMENT:
+            raise ModelError(f"{path} is a registration model; expected a person segmenter of vr-train and vr-export")
+        try:
+            return cls(
+                size_hw=parse_size(metadata["vr.size_hw"]),
+                backbone=metadata["vr.backbone"],
+                precision=_one_of(metadata["vr.precision"], PRECISIONS),
+                training_run=metadata["vr.training_run"],
+                package_version=metadata["vr.package_version"],
+            )
+        except (KeyError, ValueError) as error:
+            raise ModelError(f"{path} has damaged vr.* metadata ({error}); export it again") from error
+
+
+def check_schema(metadata: dict[str, str], path: str) -> None:
+    """Raises ModelError unless `metadata` are of this version's vr-export."""
+    if "vr.schema" not in metadata:
+        raise ModelError(f"{path} carries no vr.* metadata; expected a file written by vr-export")
+    if metadata["vr.schema"] != str(SCHEMA_VERSION):
+        found = f"{path} has metadata schema {metadata['vr.schema']}"
+        raise ModelError(f"{found}; this package reads {SCHEMA_VERSION}; export it again")
 
 
 def parse_size(text: str) -> SizeHw:

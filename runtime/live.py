@@ -25,6 +25,7 @@ from vr.runtime.alignment import DEFAULT_ALPHA, Alignment
 from vr.runtime.blend import VIEWS, View, render
 from vr.runtime.errors import InputError
 from vr.runtime.pairing import DEFAULT_SLOP_MS, Pair, Pairing, pair_sources
+from vr.runtime.person_masks import MaskOptions, PersonMasks
 from vr.runtime.preprocess import Frame, to_bgr
 from vr.runtime.report import LiveReport, LiveStats
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
@@ -57,6 +58,8 @@ class LiveOptions:
     threads: int | None = None
     rig: str = DEFAULT_RIG
     search: str = DEFAULT_SEARCH
+    mode: str | None = None
+    masks: MaskOptions = field(default_factory=MaskOptions)
     alpha: float = DEFAULT_ALPHA
     view: View = "overlay"
     frames: int | None = None
@@ -73,6 +76,7 @@ class LiveOptions:
         """Raises InputError for values out of range and outputs that would overwrite each other."""
         rig_prior(self.rig)
         check_search(self.search)
+        self.masks.check(self.mode)
         if not 0.0 <= self.alpha <= 1.0:
             raise InputError(f"--alpha is {self.alpha:g}; expected 0 (RGB alone) to 1 (IR alone)")
         if self.view not in VIEWS:
@@ -107,8 +111,8 @@ def run_live(
     options.check()
     with stop_on_signals() as stop:
         sinks = _open_sinks(options, stop, say)
-        aligner = Aligner.load(options.model, options.provider, options.threads, options.rig, options.search)
-        say(_describe(aligner, options.model))
+        aligner = _load_aligner(options)
+        say(_describe(aligner, options))
         with open_pair(options.ir, options.rgb, options.sources) as sources:
             pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms, options.ir_offset_ms)
             for sink in sinks:
@@ -223,12 +227,21 @@ def _open_sinks(options: LiveOptions, stop: threading.Event, say: Callable[[str]
     return sinks
 
 
-def _describe(aligner: Aligner, model: Path | None) -> str:
+def _load_aligner(options: LiveOptions) -> Aligner:
+    masks = None
+    if options.mode == "mask":
+        masks = PersonMasks.load(options.masks, options.provider, options.threads)
+    return Aligner.load(options.model, options.provider, options.threads, options.rig, options.search, masks)
+
+
+def _describe(aligner: Aligner, options: LiveOptions) -> str:
     info = aligner.info
     height, width = info.size_hw
-    name = "built-in" if model is None else str(model)
+    name = "built-in" if options.model is None else str(options.model)
     size = f"{info.network} ({info.kind}), {width}x{height} px, {info.precision}"
     lines = [f"model: {name}, {size}, run {info.training_run or 'unknown'}", f"provider: {aligner.provider}"]
+    if options.mode == "mask":
+        lines.append(f"masks: {options.masks.describe()}")
     if not info.has_confidence:
         lines.append("this model gives no confidence: a wrong alignment is not recognised as wrong")
     return "\n".join(lines)

@@ -80,9 +80,60 @@ def default_model_path() -> Path:
     return Path(__file__).parent / "defaults" / "default.onnx"
 
 
-class Session:
-    """A loaded model: `info` is what the file says of itself, `provider` what it really runs on, `output_names` what
-    it computes.
+class OnnxFile:
+    """An ONNX file in one onnxruntime session, whatever its graph.
+
+    `metadata` is what the file says of itself, `provider` what it really runs on.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        provider: str = "auto",
+        threads: int | None = None,
+        transform_only: bool = False,
+    ) -> None:
+        """See `Session`."""
+        self.path = Path(path)
+        if provider not in PROVIDER_CHOICES:
+            raise InputError(f"unknown provider {provider!r}; expected one of {', '.join(PROVIDER_CHOICES)}")
+        if threads is not None and threads < 1:
+            raise InputError(f"threads is {threads}; expected 1 or more")
+        check_model_file(self.path)
+        ort = import_onnxruntime()
+        self._session = _open_session(ort, _Model(self.path, transform_only), provider, threads)
+        self.provider = _short_name(self._session.get_providers()[0])
+        self.metadata = cast(dict[str, str], self._session.get_modelmeta().custom_metadata_map)
+
+    def run(
+        self, feed: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> dict[str, NDArray[np.float32] | NDArray[np.uint8]]:
+        """Runs the graph; returns `outputs` by name."""
+        values = self._session.run(list(outputs), dict(feed))
+        return dict(zip(outputs, values, strict=True))
+
+    def check_tensors(self, inputs: Sequence[str], outputs: Sequence[str], chw: tuple[int, ...] | None) -> None:
+        """Raises ModelError if the graph's inputs and outputs are not what its metadata promise.
+
+        chw: shape of every input without the batch; None for any.
+        """
+        found = {tensor.name: tensor.shape for tensor in self._session.get_inputs()}
+        if set(found) != set(inputs):
+            raise ModelError(f"{self.path} has inputs {sorted(found)}; expected {sorted(inputs)}; export it again")
+        missing = set(outputs) - {tensor.name for tensor in self._session.get_outputs()}
+        if missing:
+            raise ModelError(f"{self.path} lacks the outputs {sorted(missing)}; export it again")
+        for name, shape in found.items():
+            if chw is not None and tuple(shape[-3:]) != chw:
+                raise ModelError(
+                    f"{self.path}: input {name} has shape {shape}, its metadata say "
+                    f"(N, {', '.join(map(str, chw))}); export it again"
+                )
+
+
+class Session(OnnxFile):
+    """A loaded registration model: `info` is what the file says of itself, `provider` what it really runs on,
+    `output_names` what it computes.
     """
 
     def __init__(
@@ -103,26 +154,12 @@ class Session:
         Raises InputError for a wrong option, ModelError for a file or provider that cannot be used, VrError
         if onnxruntime is not installed.
         """
-        self.path = Path(path)
-        if provider not in PROVIDER_CHOICES:
-            raise InputError(f"unknown provider {provider!r}; expected one of {', '.join(PROVIDER_CHOICES)}")
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}; expected 1 or more")
-        check_model_file(self.path)
-        ort = import_onnxruntime()
-        self._session = _open_session(ort, _Model(self.path, transform_only), provider, threads)
-        self.provider = _short_name(self._session.get_providers()[0])
-        metadata = cast(dict[str, str], self._session.get_modelmeta().custom_metadata_map)
-        self.info = ModelInfo.from_metadata(metadata, str(self.path))
+        super().__init__(path, provider, threads, transform_only)
+        self.info = ModelInfo.from_metadata(self.metadata, str(self.path))
         self.output_names = self.info.transform_names if transform_only else self.info.output_names
-        _check_tensors(self._session, self.info, self.output_names, self.path)
-
-    def run(
-        self, feed: Mapping[str, NDArray[Any]], outputs: Sequence[str]
-    ) -> dict[str, NDArray[np.float32] | NDArray[np.uint8]]:
-        """Runs the graph; returns `outputs` by name."""
-        values = self._session.run(list(outputs), dict(feed))
-        return dict(zip(outputs, values, strict=True))
+        is_fixed = self.info.graph == "estimate" and not self.info.dynamic
+        inputs = ESTIMATE_INPUTS if self.info.graph == "estimate" else OVERLAY_INPUTS
+        self.check_tensors(inputs, self.output_names, (1, *self.info.size_hw) if is_fixed else None)
 
 
 @dataclass(frozen=True)
@@ -223,21 +260,3 @@ def _provider_message(provider: str, what: str, available: list[str]) -> str:
 
 def _short_name(ort_name: str) -> str:
     return next((short for short, name in ORT_PROVIDERS.items() if name == ort_name), ort_name)
-
-
-def _check_tensors(session: _OrtSession, info: ModelInfo, outputs: Sequence[str], path: Path) -> None:
-    """Raises ModelError if the graph's inputs and outputs are not what its metadata promise."""
-    inputs = {tensor.name: tensor.shape for tensor in session.get_inputs()}
-    expected = ESTIMATE_INPUTS if info.graph == "estimate" else OVERLAY_INPUTS
-    if set(inputs) != set(expected):
-        raise ModelError(f"{path} has inputs {sorted(inputs)}; expected {sorted(expected)}; export it again")
-    missing = set(outputs) - {tensor.name for tensor in session.get_outputs()}
-    if missing:
-        raise ModelError(f"{path} lacks the outputs {sorted(missing)}; export it again")
-    if info.graph == "estimate" and not info.dynamic:
-        for name, shape in inputs.items():
-            if tuple(shape[-3:]) != (1, *info.size_hw):
-                raise ModelError(
-                    f"{path}: input {name} has shape {shape}, its metadata say (N, 1, {info.size_hw[0]}, "
-                    f"{info.size_hw[1]}); export it again"
-                )

@@ -7,7 +7,7 @@ import onnx
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
-from vr.runtime.contract import OPSET, ModelInfo
+from vr.runtime.contract import OPSET, ModelInfo, SegmenterInfo
 
 SIZE_HW = (48, 64)
 IDENTITY = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
@@ -51,6 +51,16 @@ def write_dense(path: Path, flow_xy: tuple[float, float], size_hw: tuple[int, in
     nodes = [*_constant("flow_1", flow), helper.make_node("Identity", ["flow_1"], ["flow"])]
     nodes.append(helper.make_node("Identity", ["moving"], ["moved"]))
     return _write(path, nodes, {"moved": [1, 1, "H", "W"], "flow": [1, 2, "H", "W"]}, info.to_metadata(), size_hw)
+
+
+def write_segmenter(path: Path, size_hw: tuple[int, int] = SIZE_HW) -> Path:
+    """A segment graph that takes red for the probability of a person; of a grey picture its brightness."""
+    nodes = _constant("red", np.array([0], np.int64))
+    nodes.append(helper.make_node("Gather", ["image", "red"], ["probability"], axis=1))
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, *size_hw])
+    probability = helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["N", 1, *size_hw])
+    info = SegmenterInfo(size_hw, "none", training_run="red-20260101-0")
+    return _save(path, helper.make_graph(nodes, "test", [image], [probability]), info.to_metadata())
 
 
 def write_foreign(path: Path, metadata: dict[str, str] | None = None) -> Path:

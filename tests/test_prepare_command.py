@@ -16,6 +16,7 @@ import pytest
 
 from tests.footage import Footage, Shoot, record
 from tests.live_command import snapshot
+from tests.onnx_models import write_segmenter
 from tests.test_prepare_masks import person_everywhere
 from tests.train_command import refused, vr_train_here
 from vr.train.data import list_pairs, read_mask, split_pairs
@@ -235,6 +236,21 @@ def test_masks_of_both_and_implausible_ones_dropped(small: Footage, tmp_path: Pa
     assert read_mask(pairs[0].rgb).mean() > 0.95
 
 
+def test_both_cameras_may_have_a_segmenter_of_ones_own(small: Footage, tmp_path: Path) -> None:
+    """It takes what is bright red for a person, and of infrared what is warm."""
+    given = ("--pair", small.ir, small.rgb, "--offset-ms", 0, "--no-split", "--no-plausible")
+    red = write_segmenter(tmp_path / "red.onnx")
+    own = ("--masks", "both", "--weights", red, "--ir-weights", red)
+    assert prepare(*given, *own, "--out", tmp_path / "own").returncode == 0
+    assert prepare(*given, "--masks", "ir", "--ir-threshold", 127, "--out", tmp_path / "warm").returncode == 0
+    pairs = list_pairs(tmp_path / "own" / "masks")
+    assert len(pairs) == report(tmp_path / "own")["kept"] > 10
+    for pair in pairs[:5]:
+        warm = read_mask(tmp_path / "warm" / "masks" / "ir" / pair.ir.name)
+        found = read_mask(pair.ir)
+        assert 2 * np.count_nonzero(found & warm) > 0.8 * (found.sum() + warm.sum()) > 0
+
+
 def test_bad_requests_are_refused_in_one_line_and_write_nothing(small: Footage, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (tmp_path / "cut.mp4").write_bytes(small.ir.read_bytes()[:3000])
@@ -250,6 +266,9 @@ def test_bad_requests_are_refused_in_one_line_and_write_nothing(small: Footage, 
         ((*good, "--offset-ms", "90000"), "no IR frame lies within"),
         ((*good, "--offset-ms", 0, "--masks", "rgb"), "expected one of none, ir, both"),
         ((*good, "--offset-ms", 0, "--masks", "both", "--weights", tmp_path / "w.pth"), "No such file"),
+        ((*good, "--offset-ms", 0, "--masks", "both", "--weights", tmp_path / "w.onnx"), "does not exist"),
+        ((*good, "--offset-ms", 0, "--ir-weights", tmp_path / "w.onnx"), "add --masks ir or --masks both"),
+        ((*good, "--masks", "ir", "--ir-weights", "w.onnx", "--ir-threshold", 9), "give one of them"),
         ((*good, "--offset-ms", 0, "--shares", 0, 1, 1), "--shares"),
         ((*good, "--offset-ms", 0, "--resume"), "nothing to resume"),
     ]

@@ -9,16 +9,22 @@ import torch
 
 from tests.footage import Shoot, clock_box, record
 from tests.helpers import shared_data
-from vr.models.segmenter import PERSON_CLASS, build_segmenter
+from tests.onnx_models import write_segmenter
+from vr.models.segmenter import PERSON_CLASS, SegmenterNet, build_segmenter
+from vr.models.voxelmorph import VoxelMorphNet
 from vr.runtime.errors import ModelError
+from vr.runtime.mask import Mask, hole_share
+from vr.runtime.threshold import otsu, warm_mask
+from vr.train import checkpoint
+from vr.train.checkpoint import Checkpoint
 from vr.train.data import read_image, read_mask
-from vr.train.prepare.people import PersonSegmentation
+from vr.train.prepare.people import open_segmenter
 from vr.train.prepare.reading import open_recording
 from vr.train.prepare.survey import survey
-from vr.train.prepare.threshold import Uint8s, hole_share, otsu, steady, warm_mask
+from vr.train.prepare.threshold import steady
 
 
-def dice(a: Uint8s, b: Uint8s) -> float:
+def dice(a: Mask, b: Mask) -> float:
     return 2.0 * float(np.count_nonzero(a & b)) / max(float(np.count_nonzero(a)) + float(np.count_nonzero(b)), 1.0)
 
 
@@ -106,11 +112,31 @@ def person_everywhere(folder: Path) -> Path:
 
 
 def test_segmentation_gives_masks_of_the_frame(tmp_path: Path) -> None:
-    segment = PersonSegmentation("mobilenet_v3_large", person_everywhere(tmp_path))
+    segment = open_segmenter(person_everywhere(tmp_path), "mobilenet_v3_large")
     mask = segment(np.zeros((70, 90, 3), np.uint8))
     assert mask.shape == (70, 90)
     assert mask.dtype == np.uint8
     assert mask.min() == 1
+
+
+def test_a_segmenter_of_ones_own_is_taken_as_checkpoint_or_onnx_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = SegmenterNet((32, 48))
+    with torch.no_grad():
+        net.get_parameter("deeplab.classifier.4.bias")[1] += 100.0
+    checkpoint.save(tmp_path / "own.pt", Checkpoint("segmenter", net.config, net.state_dict(), "rgb", "run"))
+    gray = np.zeros((70, 90), np.uint8)
+    mask = open_segmenter(tmp_path / "own.pt", "resnet50")(gray)
+    assert mask.shape == (70, 90) and mask.min() == 1
+    red = open_segmenter(write_segmenter(tmp_path / "red.onnx"), "resnet50")
+    assert not red(gray).any() and red(gray + np.uint8(200)).all()
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    net = VoxelMorphNet((32, 48))
+    checkpoint.save(tmp_path / "other.pt", Checkpoint("voxelmorph", net.config, net.state_dict(), "gray", "run"))
+    with pytest.raises(ModelError, match="trained the voxelmorph network; expected a checkpoint of vr-train segmenter"):
+        open_segmenter(tmp_path / "other.pt", "mobilenet_v3_large")
 
 
 def test_missing_weights_are_named_with_their_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,10 +144,10 @@ def test_missing_weights_are_named_with_their_address(tmp_path: Path, monkeypatc
     with pytest.raises(
         ModelError, match=r"download https://download\.pytorch\.org/\S+\.pth and give it with --weights"
     ):
-        PersonSegmentation("mobilenet_v3_large", None)
+        open_segmenter(None, "mobilenet_v3_large")
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(ModelError, match=r"text\.pth does not hold the weights"):
-        PersonSegmentation("mobilenet_v3_large", tmp_path / "text.pth")
+        open_segmenter(tmp_path / "text.pth", "mobilenet_v3_large")
 
 
 def test_weights_in_torchs_cache_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,4 +155,4 @@ def test_weights_in_torchs_cache_are_used(tmp_path: Path, monkeypatch: pytest.Mo
     name = "deeplabv3_mobilenet_v3_large-fc3c493d.pth"
     person_everywhere(tmp_path).rename(tmp_path / "checkpoints" / name)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    assert PersonSegmentation("mobilenet_v3_large", None)(np.zeros((64, 64, 3), np.uint8)).all()
+    assert open_segmenter(None, "mobilenet_v3_large")(np.zeros((64, 64, 3), np.uint8)).all()

@@ -1,28 +1,33 @@
 """Checkpoints: one file that holds a network, how it came about, and all that is needed to go on training."""
 
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vr.models import registry
 from vr.models.base import RegistrationNet
+from vr.models.segmenter import SegmenterNet
 from vr.runtime.embedded import EMBEDDED
 from vr.runtime.errors import InputError, ModelError, OutputError
 
 FORMAT = "vr-checkpoint-1"
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A network and its training state.
 
-    network, config: name and constructor arguments, as `vr.models.registry.build` takes them.
+    network, config: name and constructor arguments, as `vr.models.registry.build` takes them, or "segmenter" and those
+        of `vr.models.segmenter.SegmenterNet`.
     weights: the network's state_dict.
-    mode: what the network looks at, one of `vr.runtime.preprocess.MODES`.
+    mode: what the network looks at, one of `vr.runtime.preprocess.MODES`; "rgb" of a segmenter.
     run: id of the training run, `name-date-seed`.
     training: the training configuration, and what is known of the data; empty for imported weights.
     epoch, step: finished epochs, and optimizer steps in all.
@@ -42,14 +47,35 @@ class Checkpoint:
     rng: dict[str, Tensor] | None = None
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
+    @property
+    def is_segmenter(self) -> bool:
+        """Whether it is of a person segmenter and not of a registration network."""
+        return self.network == SegmenterNet.network
+
     def build(self) -> RegistrationNet:
-        """The network with its weights, on the CPU, in eval mode. Raises ModelError if they do not fit
-        together.
+        """The registration network with its weights, on the CPU, in eval mode. Raises ModelError if they do not fit
+        together, and for a person segmenter.
         """
+        if self.is_segmenter:
+            raise ModelError(
+                f"run {self.run!r} trained a person segmenter; expected a checkpoint of a registration network "
+                "(vr-train match, dense, affine or voxelmorph)"
+            )
+        return self._with_weights(lambda: registry.build(self.network, self.config))
+
+    def build_segmenter(self) -> SegmenterNet:
+        """The person segmenter, likewise. Raises ModelError, also for a registration network."""
+        if not self.is_segmenter:
+            raise ModelError(
+                f"run {self.run!r} trained the {self.network} network; expected a checkpoint of vr-train segmenter"
+            )
+        return self._with_weights(lambda: SegmenterNet(**self.config))
+
+    def _with_weights(self, make: Callable[[], Net]) -> Net:
         try:
-            net = registry.build(self.network, self.config)
+            net = make()
             net.load_state_dict(self.weights)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, TypeError, RuntimeError) as error:
             raise ModelError(f"the checkpoint of run {self.run!r} does not fit this version: {error}") from error
         return net.eval()
 

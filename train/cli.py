@@ -9,7 +9,7 @@ import typer
 from vr.runtime import cli_errors
 from vr.runtime.contract import parse_size
 from vr.runtime.errors import InputError
-from vr.train import dense_cli, fit_cli, match_cli
+from vr.train import dense_cli, fit_cli, match_cli, segmenter_cli
 from vr.train.config import TrainConfig
 from vr.train.evaluate import cli as evaluate_cli
 from vr.train.prepare import cli as prepare_cli
@@ -157,6 +157,7 @@ dense_cli.register(app)
 prepare_cli.register(app)
 fit_cli.register(app)
 evaluate_cli.register(app)
+segmenter_cli.register(app)
 
 
 def main() -> None:

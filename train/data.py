@@ -5,9 +5,11 @@ part.
 
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +22,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 MANIFEST = "manifest.jsonl"
 PARTS = ("train", "val", "test")
 _NAMED_AT_MOST = 5
+
+Item = TypeVar("Item")
 
 HeldOut = dict[str, set[str] | None]
 """Folder name to the stems that are held out of training; None means all of them."""
@@ -56,26 +60,31 @@ def list_pairs(folder: Path) -> list[Pair]:
     only (says how many and which), if two files of one side share a stem, or if the folder's manifest is damaged or
     lacks a pair.
     """
+    return [Pair(stem, ir, rgb, part) for stem, rgb, ir, part in match_stems(folder, ("rgb", "ir"))]
+
+
+def match_stems(folder: Path, sides: tuple[str, str]) -> list[tuple[str, Path, Path, str | None]]:
+    """Stem, the files of both subfolders `sides`, and the part by the manifest, sorted by stem; raises as
+    `list_pairs`.
+    """
     if not folder.is_dir():
-        raise InputError(f"no folder {folder}; expected a folder with rgb/ and ir/ in it")
-    rgb, ir = _by_stem(folder / "rgb"), _by_stem(folder / "ir")
-    lonely = [f"rgb/{stem}" for stem in sorted(rgb.keys() - ir.keys())]
-    lonely += [f"ir/{stem}" for stem in sorted(ir.keys() - rgb.keys())]
+        raise InputError(f"no folder {folder}; expected a folder with {sides[0]}/ and {sides[1]}/ in it")
+    one, other = (_by_stem(folder / side) for side in sides)
+    lonely = [f"{sides[0]}/{stem}" for stem in sorted(one.keys() - other.keys())]
+    lonely += [f"{sides[1]}/{stem}" for stem in sorted(other.keys() - one.keys())]
     if lonely:
         raise InputError(
-            f"{len(lonely)} image(s) in {folder} have no partner with the same stem: {_some(lonely)}; "
+            f"{len(lonely)} image(s) in {folder} have no partner with the same stem: {some(lonely)}; "
             "add the missing images or take these away"
         )
     parts = _read_parts(folder)
-    if parts is None:
-        return [Pair(stem, ir[stem], rgb[stem]) for stem in sorted(rgb)]
-    strangers = sorted(rgb.keys() - parts.keys())
+    strangers = [] if parts is None else sorted(one.keys() - parts.keys())
     if strangers:
         raise InputError(
-            f"{len(strangers)} pair(s) in {folder} are not in its {MANIFEST}: {_some(strangers)}; take them away, or "
+            f"{len(strangers)} pair(s) in {folder} are not in its {MANIFEST}: {some(strangers)}; take them away, or "
             "take the manifest away to split anew"
         )
-    return [Pair(stem, ir[stem], rgb[stem], parts[stem]) for stem in sorted(rgb)]
+    return [(stem, one[stem], other[stem], parts[stem] if parts else None) for stem in sorted(one)]
 
 
 def split_pairs(pairs: list[Pair], val_share: float, test_share: float) -> Split:
@@ -86,20 +95,23 @@ def split_pairs(pairs: list[Pair], val_share: float, test_share: float) -> Split
     test get at least one pair each. Raises InputError if none is left to train on, or if a part that a manifest names
     is empty.
     """
-    if pairs and all(pair.part for pair in pairs):
-        return _split_by_manifest(pairs)
-    if len(pairs) < 3:
-        raise InputError(
-            f"only {len(pairs)} pair(s) to train on; expected at least 3 (one each to train, validate, test)"
-        )
-    val = max(1, round(len(pairs) * val_share))
-    test = max(1, round(len(pairs) * test_share))
-    train = len(pairs) - val - test
-    if train < 1:
-        raise InputError(
-            f"{len(pairs)} pairs leave none to train on with val_share {val_share}, test_share {test_share}"
-        )
-    return Split(pairs[:train], pairs[train : train + val], pairs[train + val :])
+    parts = assign_parts([pair.part for pair in pairs], val_share, test_share)
+    return Split(*([pair for pair, part in zip(pairs, parts, strict=True) if part == name] for name in PARTS))
+
+
+def assign_parts(parts: list[str | None], val_share: float, test_share: float) -> list[str]:
+    """The part of each of the sorted pairs, as `split_pairs`; parts: by the manifest, None without one."""
+    named = [part for part in parts if part]
+    if parts and len(named) == len(parts):
+        _check_parts(named)
+        return named
+    count = len(parts)
+    if count < 3:
+        raise InputError(f"only {count} pair(s) to train on; expected at least 3 (one each to train, validate, test)")
+    val, test = (max(1, round(count * share)) for share in (val_share, test_share))
+    if count - val - test < 1:
+        raise InputError(f"{count} pairs leave none to train on with val_share {val_share}, test_share {test_share}")
+    return ["train"] * (count - val - test) + ["val"] * val + ["test"] * test
 
 
 def read_held_out(path: Path) -> HeldOut:
@@ -167,12 +179,15 @@ def check_images(pairs: list[Pair]) -> None:
 
     Raises InputError saying how many cannot be read, and which.
     """
+    check_all(_fault, [path for pair in pairs for path in (pair.rgb, pair.ir)])
+
+
+def check_all(fault: Callable[[Item], str], items: list[Item]) -> None:
+    """Raises InputError saying how many images have a `fault` (what is wrong, "" for nothing), and which."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        errors = [
-            error for error in pool.map(_fault, [path for pair in pairs for path in (pair.rgb, pair.ir)]) if error
-        ]
+        errors = [error for error in pool.map(fault, items) if error]
     if len(errors) > 1:
-        raise InputError(f"{len(errors)} images cannot be used: {_some(errors)}")
+        raise InputError(f"{len(errors)} images cannot be used: {some(errors)}")
     if errors:
         raise InputError(errors[0])
 
@@ -185,14 +200,13 @@ def _fault(path: Path) -> str:
     return ""
 
 
-def _split_by_manifest(pairs: list[Pair]) -> Split:
-    train, val, test = ([pair for pair in pairs if pair.part == part] for part in PARTS)
+def _check_parts(parts: list[str]) -> None:
+    train, val, test = (parts.count(part) for part in PARTS)
     if not (train and val and test):
         raise InputError(
-            f"the manifest's split has {len(train)} pairs to train, {len(val)} to validate, {len(test)} to test; "
+            f"the manifest's split has {train} pairs to train, {val} to validate, {test} to test; "
             "expected at least 1 each: prepare more recordings or other --shares, or take the manifest away"
         )
-    return Split(train, val, test)
 
 
 def _read_parts(folder: Path) -> dict[str, str | None] | None:
@@ -231,6 +245,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
     more = len(names) - _NAMED_AT_MOST
     return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")

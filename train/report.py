@@ -62,14 +62,16 @@ def validation_picture(trainer: Trainer) -> NDArray[np.uint8]:
 
 
 def write_loss_curve(path: Path, history: list[dict[str, float]]) -> None:
-    """A PNG of training and validation loss by epoch; below it the error against the drawn warps, if there
-    are any.
+    """A PNG of training and validation loss by epoch; below it the error against the drawn warps, or a segmenter's IoU,
+    if there are any.
 
     Raises OutputError if it cannot be written.
     """
     panels = [("loss", ("train_loss", "val_loss"))]
     if "val_error_px" in history[0]:
         panels.append(("median error, px", ("val_error_before_px", "val_error_px")))
+    if "val_iou_person" in history[0]:
+        panels.append(("IoU", ("val_iou_background", "val_iou_person")))
     figure = Figure(figsize=(8, 3.5 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (label, names) in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):

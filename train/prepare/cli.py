@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 from vr.runtime.errors import InputError
 from vr.train.prepare.session import Request, run_prepare
-from vr.train.prepare.settings import THESIS_SHARES, Colours, Format, IrChannel, Masks, Settings
+from vr.train.prepare.settings import THESIS_SHARES, Backbone, Colours, Format, IrChannel, Masks, Settings
 
 _DEFAULTS = Settings()
 _PAIR = "--pair"
@@ -39,11 +39,19 @@ Empty = Annotated[bool, typer.Option("--empty/--no-empty", help="Drop frames tha
 Detail = Annotated[float, typer.Option(min=0.0, help="Least standard deviation of a frame, grey levels.")]
 Duplicates = Annotated[bool, typer.Option("--duplicates/--no-duplicates", help="Drop pairs that look like the last.")]
 Overlays = Annotated[bool, typer.Option("--overlays/--no-overlays", help="Cut burnt-in text and logos out of masks.")]
-MaskKind = Annotated[str, typer.Option(help="none, ir (by threshold), or both (RGB by DeepLabv3).")]
+MaskKind = Annotated[str, typer.Option(help="none, ir (by threshold), or both (RGB by a segmenter).")]
 Weights = Annotated[
-    str | None, typer.Option(metavar="FILE", show_default="torchvision's cache", help="Weights of DeepLabv3.")
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        show_default="torchvision's cache",
+        help="RGB segmenter: torchvision's DeepLabv3 weights, or a .pt or .onnx of vr-train segmenter.",
+    ),
 ]
-Backbone = Annotated[str, typer.Option(help="mobilenet_v3_large, resnet50 or resnet101.")]
+IrWeights = Annotated[
+    str | None, typer.Option(metavar="FILE", show_default="a threshold", help="IR segmenter of vr-train segmenter.")
+]
+BackboneName = Annotated[str, typer.Option(help="mobilenet_v3_large, resnet50 or resnet101.")]
 Channel = Annotated[str, typer.Option(help="What the IR threshold looks at: auto, blue or gray.")]
 Threshold = Annotated[
     int | None,
@@ -112,7 +120,8 @@ def prepare(
     overlays: Overlays = True,
     masks: MaskKind = _DEFAULTS.masks,
     weights: Weights = None,
-    backbone: Backbone = _DEFAULTS.backbone,
+    backbone: BackboneName = _DEFAULTS.backbone,
+    ir_weights: IrWeights = None,
     ir_channel: Channel = _DEFAULTS.ir_channel,
     ir_threshold: Threshold = None,
     plausible: Plausible = True,
@@ -147,7 +156,8 @@ def prepare(
         overlays=overlays,
         masks=cast(Masks, masks),
         weights=weights,
-        backbone=backbone,
+        backbone=cast(Backbone, backbone),
+        ir_weights=ir_weights,
         ir_channel=cast(IrChannel, ir_channel),
         ir_threshold=ir_threshold,
         plausible=plausible,

@@ -7,13 +7,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vr.runtime.preprocess import Frame, to_bgr
+from vr.runtime.mask import MaskLimits, mask_fault
+from vr.runtime.preprocess import Frame
+from vr.runtime.threshold import otsu, warm_mask
 from vr.train.prepare.plan import IMPLAUSIBLE, NO_PERSON, PlannedSource
 from vr.train.prepare.settings import Settings
-from vr.train.prepare.threshold import hole_share, otsu, steady, warm_mask
+from vr.train.prepare.threshold import steady
 
 Uint8s = NDArray[np.uint8]
-Segmenter = Callable[[Uint8s], Uint8s]
+Segmenter = Callable[[Frame], Uint8s]
+
+
+@dataclass(frozen=True)
+class Segmenters:
+    """Networks that make masks of frames; ir: None for a threshold. rgb: None for no masks."""
+
+    ir: Segmenter | None
+    rgb: Segmenter | None
 
 
 @dataclass(frozen=True)
@@ -32,8 +42,8 @@ class PairMasks:
 class MaskMaker:
     """Makes the masks of one pair of recordings."""
 
-    def __init__(self, source: PlannedSource, settings: Settings, segmenter: Segmenter | None) -> None:
-        self._settings, self._segmenter = settings, segmenter
+    def __init__(self, source: PlannedSource, settings: Settings, segmenters: Segmenters) -> None:
+        self._settings, self._segmenters = settings, segmenters
         self.is_blue = settings.ir_channel == "blue" or (settings.ir_channel == "auto" and source.ir.is_blue)
         self.thresholds = ir_thresholds(source, settings, self.is_blue)
         self.overlays = [
@@ -43,10 +53,11 @@ class MaskMaker:
 
     def make(self, ir: Frame, rgb: Frame, position: int) -> PairMasks:
         """position: of the IR frame among the readable ones."""
-        ir_mask = warm_mask(ir, self.is_blue, float(self.thresholds[position]), self.overlays[0])
-        rgb_mask = None
-        if self._segmenter is not None:
-            rgb_mask = np.where(self.overlays[1] > 0, np.uint8(0), self._segmenter(to_bgr(rgb)))
+        if self._segmenters.ir is None:
+            ir_mask = warm_mask(ir, self.is_blue, float(self.thresholds[position]), self.overlays[0])
+        else:
+            ir_mask = _outside(self.overlays[0], self._segmenters.ir(ir))
+        rgb_mask = None if self._segmenters.rgb is None else _outside(self.overlays[1], self._segmenters.rgb(rgb))
         return self.judge(ir_mask, rgb_mask)
 
     def judge(self, ir: Uint8s, rgb: Uint8s | None) -> PairMasks:
@@ -65,21 +76,13 @@ def ir_thresholds(source: PlannedSource, settings: Settings, is_blue: bool) -> N
     return steady(survey.otsu_blue if is_blue else survey.otsu_gray, sequence, survey.time_s)
 
 
+def _outside(overlay: Uint8s, mask: Uint8s) -> Uint8s:
+    return np.where(overlay > 0, np.uint8(0), mask)
+
+
 def _fault(masks: dict[str, Uint8s], settings: Settings) -> tuple[str, str]:
-    shares = {name: float(np.count_nonzero(mask)) / mask.size for name, mask in masks.items()}
-    for name, share in shares.items():
-        if share < settings.area_share[0]:
-            return NO_PERSON, f"{name} mask covers {share:.2%}"
-        if share > settings.area_share[1]:
-            return IMPLAUSIBLE, f"{name} mask covers {share:.0%}"
-    ratio = max(shares.values()) / min(shares.values())
-    if ratio > settings.area_ratio:
-        return IMPLAUSIBLE, f"one mask is {ratio:.1f} times the other"
-    for name, mask in masks.items():
-        holes = hole_share(mask)
-        if holes > settings.hole_share:
-            return IMPLAUSIBLE, f"{name} mask has {holes:.0%} holes"
-    return "", ""
+    fault = mask_fault(masks, MaskLimits(settings.area_share, settings.area_ratio, settings.hole_share))
+    return ("", "") if fault is None else (NO_PERSON if fault.is_empty else IMPLAUSIBLE, fault.detail)
 
 
 def resized(mask: Uint8s, size_hw: tuple[int, int]) -> Uint8s:

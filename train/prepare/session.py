@@ -5,18 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, cast
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vr.runtime import cli_errors
 from vr.runtime.sources.quiet import quiet_opencv
 from vr.runtime.stopping import stop_on_signals
 from vr.train.prepare.folder import REPORT, DatasetFolder
 from vr.train.prepare.inputs import Input, open_inputs
-from vr.train.prepare.masks import Segmenter
+from vr.train.prepare.masks import Segmenters
+from vr.train.prepare.people import open_segmenter
 from vr.train.prepare.plan import Plan, make_plan, plan_source
 from vr.train.prepare.reading import Recording
 from vr.train.prepare.settings import Settings
@@ -50,10 +50,10 @@ def run_prepare(request: Request) -> dict[str, Any]:
     else:
         folder.check_free()
     inputs = open_inputs(settings)
-    segmenter = _open_segmenter(settings)
+    segmenters = _open_segmenters(settings)
     with stop_on_signals() as stop, _progress() as bar:
         plan = _plan(inputs, settings, stop, bar)
-        finished = _write(Job(plan, inputs, settings, folder, segmenter), request.resume, stop, bar)
+        finished = _write(Job(plan, inputs, settings, folder, segmenters), request.resume, stop, bar)
     if not finished:
         typer.echo(f"stopped; go on with: {request.resume_command}", err=True)
         raise KeyboardInterrupt
@@ -107,16 +107,11 @@ def _conclude(folder: DatasetFolder, plan: Plan, inputs: list[Input], settings: 
     return report
 
 
-def _open_segmenter(settings: Settings) -> Segmenter | None:
+def _open_segmenters(settings: Settings) -> Segmenters:
+    ir = None if settings.ir_weights is None else open_segmenter(Path(settings.ir_weights), settings.backbone)
     if settings.masks != "both":
-        return None
-    for module in ("torch", "torchvision"):
-        cli_errors.require(module, "train")
-    from vr.models.segmenter import Backbone
-    from vr.train.prepare.people import PersonSegmentation
-
-    weights = Path(settings.weights) if settings.weights else None
-    return PersonSegmentation(cast(Backbone, settings.backbone), weights)
+        return Segmenters(ir, None)
+    return Segmenters(ir, open_segmenter(Path(settings.weights) if settings.weights else None, settings.backbone))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ Masks = Literal["none", "ir", "both"]
 IrChannel = Literal["auto", "blue", "gray"]
 Format = Literal["jpg", "png"]
 Colours = Literal["bgr", "rgb"]
+Backbone = Literal["mobilenet_v3_large", "resnet50", "resnet101"]
 
 THESIS_SHARES = (8000.0, 1000.0, 1431.0)
 
@@ -21,10 +22,11 @@ class Settings:
     recording started; None estimates it for each pair. slop_ms: largest time between the frames of a pair; None for
     one period of the faster recording. dark_level, dark_share: a pixel is dark under the level, a frame above the
     share. least_detail: standard deviation in grey levels, of a frame shrunk to 160 px, under which it shows too
-    little. ir_threshold: 0 to 255, None for automatic. area_share: least and largest part of the frame that a mask may
-    cover. area_ratio: largest ratio between the areas of the two masks. hole_share: largest part of a mask's
-    outline that may be holes. shares: of train, val and test, of any sum. guard_s: left out between two parts of one
-    scene.
+    little. weights, ir_weights: files of person segmenters for RGB (masks "both") and for IR (None: by threshold), see
+    `vr.train.prepare.people`; backbone: of torchvision's. ir_threshold: 0 to 255, None for automatic. area_share: least
+    and largest part of the frame that a mask may cover. area_ratio: largest ratio between the areas of the two masks.
+    hole_share: largest part of a mask's outline that may be holes. shares: of train, val and test, of any sum. guard_s:
+    left out between two parts of one scene.
     """
 
     pairs: tuple[tuple[str, str], ...] = ()
@@ -46,7 +48,8 @@ class Settings:
     overlays: bool = True
     masks: Masks = "none"
     weights: str | None = None
-    backbone: str = "mobilenet_v3_large"
+    backbone: Backbone = "mobilenet_v3_large"
+    ir_weights: str | None = None
     ir_channel: IrChannel = "auto"
     ir_threshold: int | None = None
     plausible: bool = True
@@ -66,7 +69,11 @@ class Settings:
         _check_choice("--ir-channel", self.ir_channel, get_args(IrChannel))
         _check_choice("--format", self.format, get_args(Format))
         _check_choice("--npz-colours", self.npz_colours, get_args(Colours))
-        _check_choice("--backbone", self.backbone, ("mobilenet_v3_large", "resnet50", "resnet101"))
+        _check_choice("--backbone", self.backbone, get_args(Backbone))
+        if self.ir_weights is not None and self.masks == "none":
+            raise InputError("--ir-weights makes IR masks; add --masks ir or --masks both")
+        if self.ir_weights is not None and self.ir_threshold is not None:
+            raise InputError("--ir-weights and --ir-threshold both make the IR masks; give one of them")
         if not (min(self.shares) >= 0.0 and self.shares[0] > 0.0):
             raise InputError(f"--shares is {self.shares}; expected three numbers from 0 up, the first above 0")
         for name, value in (("--ir-fps", self.ir_fps), ("--rgb-fps", self.rgb_fps)):

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vr.runtime.errors import InputError
-from vr.runtime.preprocess import Frame, to_8bit, to_gray
+from vr.runtime.preprocess import to_8bit, to_gray
 from vr.runtime.sources import Stamped
+from vr.runtime.threshold import channels, colour, histogram, is_blue, is_coloured, otsu
 from vr.train.prepare.reading import Recording
 from vr.train.prepare.statistics import PixelStatistics
-from vr.train.prepare.threshold import otsu
 from vr.train.prepare.timing import MOMENTS, Float64s, Motion
 
 THUMB_HW = (24, 32)
@@ -20,8 +20,6 @@ _MOTION_HW = (48, 64)
 _DETAIL_WIDTH = 160
 _NOISE_FACTOR = 4.0
 _NOISE_AT_MOST = 1.5
-_COLOURED_LEVELS = 6.0
-_BLUE_SHARE = 0.25
 
 Uint8s = NDArray[np.uint8]
 
@@ -106,21 +104,17 @@ class _Surveyor:
         small = cv2.resize(gray, _MOTION_HW[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
         moments = np.zeros(MOMENTS) if self._small is None else _moments(small - self._small)
         self._gray, self._small = gray, small
-        otsus = self._otsus(gray, frame8)
+        otsus = self._otsus(frame8)
         thumb = cv2.resize(gray, THUMB_HW[::-1], interpolation=cv2.INTER_AREA)
         dark = float(np.count_nonzero(gray < self._dark_level)) / gray.size
         numbers = stamped.index, stamped.time_s, change, dark, _detail(gray)
-        return _Row(*numbers, *otsus, thumb, moments, _colour(frame8))  # type: ignore[arg-type]
+        return _Row(*numbers, *otsus, thumb, moments, colour(frame8))  # type: ignore[arg-type]
 
-    def _otsus(self, gray: Uint8s, frame8: Frame) -> tuple[float, float]:
+    def _otsus(self, frame8: Uint8s) -> tuple[float, float]:
         """Thresholds of the grey level and of the blue channel; the histograms are added to those of the sequence."""
-        blue = np.ascontiguousarray(frame8[:, :, 0]) if frame8.ndim == 3 else gray
-        found: list[float] = []
-        for channel, image in enumerate((gray, blue)):
-            histogram = cv2.calcHist([image], [0], None, [256], [0.0, 256.0]).ravel().astype(np.float64)
-            self.histograms[channel] += histogram
-            found.append(otsu(histogram))
-        return found[0], found[1]
+        both = np.stack([histogram(channel) for channel in channels(frame8)])
+        self.histograms += both
+        return otsu(both[0]), otsu(both[1])
 
 
 def _moments(difference: NDArray[np.float32]) -> Float64s:
@@ -140,15 +134,6 @@ def _detail(gray: Uint8s) -> float:
     return float(cv2.resize(gray, (_DETAIL_WIDTH, height), interpolation=cv2.INTER_AREA).std())
 
 
-def _colour(frame8: Frame) -> tuple[float, float]:
-    """Mean spread of the channels in grey levels, and by what share blue exceeds green."""
-    if frame8.ndim == 2 or frame8.shape[2] == 1:
-        return 0.0, 0.0
-    sample = frame8[::4, ::4].astype(np.float32)
-    spread = float((sample.max(axis=2) - sample.min(axis=2)).mean())
-    return spread, float((sample[:, :, 0] - sample[:, :, 1]).mean() / max(float(sample.max(axis=2).mean()), 1.0))
-
-
 def _assemble(recording: Recording, rows: list[_Row], surveyor: _Surveyor, pixels: PixelStatistics) -> Survey:
     def column(name: str) -> Float64s:
         return np.array([getattr(row, name) for row in rows], dtype=np.float64)
@@ -161,8 +146,8 @@ def _assemble(recording: Recording, rows: list[_Row], surveyor: _Surveyor, pixel
         index=np.array([row.index for row in rows], dtype=np.int64),
         **{name: column(name) for name in names},
         thumbs=np.stack([row.thumb for row in rows]),
-        is_coloured=bool(spread > _COLOURED_LEVELS),
-        is_blue=bool(spread > _COLOURED_LEVELS and blueness > _BLUE_SHARE),
+        is_coloured=is_coloured(float(spread)),
+        is_blue=is_blue(float(spread), float(blueness)),
         histograms=surveyor.histograms,
         pixels=pixels,
         broken=recording.faults.count,

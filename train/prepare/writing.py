@@ -12,7 +12,7 @@ from vr.runtime.geometry import SizeHw
 from vr.runtime.preprocess import Frame, to_bgr, to_gray
 from vr.train.prepare.folder import DatasetFolder, Line
 from vr.train.prepare.inputs import Input
-from vr.train.prepare.masks import MaskMaker, PairMasks, Segmenter, resized
+from vr.train.prepare.masks import MaskMaker, PairMasks, Segmenters, resized
 from vr.train.prepare.plan import Plan, Planned, PlannedSource
 from vr.train.prepare.settings import Settings
 from vr.train.prepare.sheet import Examples
@@ -30,7 +30,7 @@ class Job:
     inputs: list[Input]
     settings: Settings
     folder: DatasetFolder
-    segmenter: Segmenter | None
+    segmenters: Segmenters
 
 
 def write_pairs(job: Job, lines: list[Line], should_stop: Callable[[], bool], on_pair: Callable[[], None]) -> bool:
@@ -88,7 +88,7 @@ class _OpenSource:
         stored = source.stored_masks()
         self._stored = None if stored is None else [_Cursor(masks, source.rgb.name) for masks in stored]
         is_asked = stored is not None or job.settings.masks != "none"
-        self._maker = MaskMaker(self.planned, job.settings, job.segmenter) if is_asked else None
+        self._maker = MaskMaker(self.planned, job.settings, job.segmenters) if is_asked else None
 
     def frames(self, pair: Planned) -> tuple[Frame, Frame]:
         """The IR and the RGB frame as they were read."""
