@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vr.models.base import Registration, RegistrationNet, SizeHw
+from vr.models.base import Registration, RegistrationNet, SizeHw, full_precision
 from vr.models.diffeomorphism import integrate
 
 SIZE_MULTIPLE = 16
@@ -77,8 +77,9 @@ class VoxelMorphNet(RegistrationNet):
         for conv in self.decoder[3:5]:
             x = _activate(conv(x))
         x = torch.cat([_double(x), skips.pop()], dim=1)
-        velocity = self.head(_activate(self.decoder[5](x))).float()
-        return Registration(integrate(velocity, self.integration_steps))
+        x = _activate(self.decoder[5](x))
+        with full_precision(x):
+            return Registration(integrate(self.head(x.float()), self.integration_steps))
 
 
 def _activate(x: Tensor) -> Tensor:

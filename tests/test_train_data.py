@@ -14,6 +14,7 @@ from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import InputError
 from vr.runtime.preprocess import network_input
 from vr.train.augment import PairDataset
+from vr.train.batches import to_float
 from vr.train.data import Pair, check_images, list_pairs, read_image, read_mask, split_held_out, split_pairs
 
 
@@ -160,7 +161,7 @@ def test_without_augmentation_the_network_sees_network_input(tmp_path: Path) -> 
     sample = PairDataset(found, (48, 64), "gray", augment=False, seed=0)[0, 0]
     for name, path in (("moving", found[0].ir), ("fixed", found[0].rgb)):
         frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        assert np.array_equal(sample[name].numpy()[None], network_input(frame, (48, 64)))  # type: ignore[arg-type]
+        assert np.array_equal(to_float(sample[name]).numpy()[None], network_input(frame, (48, 64)))  # type: ignore[arg-type]
     assert sample["theta"].tolist() == [[1, 0, 0], [0, 1, 0]]
 
 
@@ -170,7 +171,7 @@ def test_theta_of_a_warp_brings_the_moving_image_back(tmp_path: Path) -> None:
     plain = PairDataset(found, (96, 128), "gray", augment=False, seed=0)
     warped = PairDataset(found, (96, 128), "gray", augment=True, seed=0)
     for index in range(4):
-        before, after = plain[0, index]["moving"][None], warped[0, index]["moving"][None]
+        before, after = (to_float(data[0, index]["moving"])[None] for data in (plain, warped))
         flow = affine_flow(warped[0, index]["theta"][None], 96, 128)
         transformer = SpatialTransformer()
         inside = transformer(torch.ones_like(after), flow) > 0.999
@@ -196,5 +197,5 @@ def test_masks_stay_masks_when_warped(tmp_path: Path) -> None:
         (tmp_path / side).mkdir()
         cv2.imwrite(str(tmp_path / side / "0.png"), mask)
     sample = PairDataset(list_pairs(tmp_path), (96, 128), "mask", augment=True, seed=0)[0, 0]
-    assert set(np.unique(sample["moving"].numpy())) == {0.0, 1.0}
+    assert set(np.unique(to_float(sample["moving"]).numpy())) == {0.0, 1.0}
     assert not torch.equal(sample["moving"], sample["fixed"])

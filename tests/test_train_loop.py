@@ -13,6 +13,7 @@ from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import InputError
 from vr.train import checkpoint
 from vr.train.augment import PairDataset
+from vr.train.batches import to_float
 from vr.train.config import TrainConfig
 from vr.train.data import list_pairs
 from vr.train.evaluation import flow_error_px
@@ -205,7 +206,9 @@ def test_dice_alone_teaches_a_network_to_bring_masks_together(tmp_path: Path, si
 def overlap(trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor]:
     """Soft Dice (N,) of the test pairs without alignment and with the network's."""
     data = PairDataset(trainer.split.test, trainer.config.size_hw, "mask", augment=False, seed=0)
-    moving, fixed = (torch.stack([data[0, i][name] for i in range(len(data))]) for name in ("moving", "fixed"))
+    moving, fixed = (
+        torch.stack([to_float(data[0, i][name]) for i in range(len(data))]) for name in ("moving", "fixed")
+    )
     with torch.no_grad():
         moved = SpatialTransformer()(moving, trainer.net.eval()(moving, fixed).flow)
     before, after = (2 * (image * fixed).sum((1, 2, 3)) / (image + fixed).sum((1, 2, 3)) for image in (moving, moved))

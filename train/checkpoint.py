@@ -33,6 +33,7 @@ class Checkpoint:
     epoch, step: finished epochs, and optimizer steps in all.
     optimizer, rng: states to go on from; None in a file that is not meant to be resumed.
     history: one dict of figures per finished epoch.
+    average: running average of the weights, in the state of a run that keeps one.
     """
 
     network: str
@@ -46,6 +47,7 @@ class Checkpoint:
     optimizer: dict[str, Any] | None = None
     rng: dict[str, Tensor] | None = None
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    average: dict[str, Tensor] | None = None
 
     @property
     def is_segmenter(self) -> bool:

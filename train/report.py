@@ -15,6 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import OutputError
 from vr.train.augment import PairDataset
+from vr.train.batches import to_float
 from vr.train.loop import Trainer
 from vr.train.run_folder import RunFolder
 
@@ -53,10 +54,10 @@ def validation_picture(trainer: Trainer) -> NDArray[np.uint8]:
     config = trainer.config
     data = PairDataset(trainer.split.val[:PICTURES], config.size_hw, config.mode, config.augment, config.seed, "val")
     samples = [data[0, index] for index in range(len(data))]
-    moving = torch.stack([sample["moving"] for sample in samples]).to(trainer.device)
-    fixed = torch.stack([sample["fixed"] for sample in samples]).to(trainer.device)
-    trainer.net.eval()
-    moved = SpatialTransformer()(moving, trainer.net(moving, fixed).flow)
+    stacked = (torch.stack([sample[name] for sample in samples]) for name in ("moving", "fixed"))
+    moving, fixed = (to_float(images.to(trainer.device)) for images in stacked)
+    net = trainer.judged_net.eval()
+    moved = SpatialTransformer()(moving, net(moving, fixed).flow)
     both = torch.cat([_composite(moving, fixed), _composite(moved, fixed)], dim=3)
     return (both.permute(0, 2, 3, 1).flatten(0, 1).clamp(0, 1) * 255).byte().cpu().numpy()
 
