@@ -22,13 +22,16 @@ def batches_of(data: PairDataset, keys: list[list[Key]], workers: int, device: t
     """A batch for each list of keys, in this order, on `device`: `moving`, `fixed` (N, 1, H, W) float32 in [0, 1] as
     `vr.runtime.preprocess.network_input` gives them, and `theta` (N, 2, 3).
     """
+    if workers:
+        # Here and not in the workers: there, OpenCV would wait for threads that stayed behind when they were forked.
+        cv2.setNumThreads(1)
     # A generator of its own: the loader would draw from torch's global state, once per epoch and per resume.
     own = torch.Generator().manual_seed(0)
     loader = DataLoader(
         data,
         batch_sampler=keys,
         num_workers=workers,
-        worker_init_fn=_start_worker,
+        worker_init_fn=ignore_stop_signals,
         generator=own,
         pin_memory=device.type == "cuda",
     )
@@ -48,8 +51,3 @@ def ignore_stop_signals(_worker: int) -> None:
     """For loader processes: Ctrl-C and SIGTERM reach them too, but the main process decides when to stop."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-
-
-def _start_worker(worker: int) -> None:
-    ignore_stop_signals(worker)
-    cv2.setNumThreads(1)
