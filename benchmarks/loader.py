@@ -1,10 +1,10 @@
 """How fast training gets its data: `python -m benchmarks.loader [--pairs 8000] [--steps 8] [--out FILE]`.
 
-- loader: pairs per second of the loader alone, by number of workers, with the CPU time that a pair costs in all processes
-  together: what other programs take away shows in the first figure, hardly in the second.
+- loader: pairs per second of the loader alone, by number of workers, with the CPU time that a pair costs in all
+  processes together: what other programs take away shows in the first figure, less in the second.
 - training: pairs per second of whole steps of the two unsupervised networks.
-- memory: the most that `vr-train` and its workers hold while they check all pairs and then train on them. "resident" counts
-  pages that several processes share once for each of them, "proportional" once in all. Linux only.
+- memory: the most that `vr-train` and its workers hold while they check all pairs and then train on them. "resident"
+  counts pages that several processes share once for each of them, "proportional" once in all. Linux only.
 
 At the thesis's size: 8,000 pairs of 320x240 px in batches of 20. The pairs are JPEG files, drawn by the simulator: few
 scenes, each written many times under another name, warped anew for each pair as in any training.
@@ -75,7 +75,7 @@ def measure_loader(folder: Path, workers: int) -> dict[str, Any]:
     import torch
 
     from vr.train.augment import PairDataset
-    from vr.train.batches import batches_of
+    from vr.train.batches import BatchLoader
     from vr.train.data import list_pairs
 
     pairs = list_pairs(folder)
@@ -83,8 +83,10 @@ def measure_loader(folder: Path, workers: int) -> dict[str, Any]:
     order = np.random.default_rng(0).permutation(len(pairs)).tolist()
     keys = [[(0, index) for index in order[i : i + BATCH]] for i in range(0, len(order), BATCH)]
     before_s, ends_s = _cpu_s(), [time.perf_counter()]
-    for _batch in batches_of(data, keys, workers, torch.device("cpu")):
+    loader = BatchLoader({"train": data}, workers, torch.device("cpu"))
+    for _batch in loader.batches("train", keys):
         ends_s.append(time.perf_counter())
+    del loader  # ends the workers, whose time counts from then on
     cpu_ms = (_cpu_s() - before_s) * 1000.0 / len(pairs)
     # The first batches wait for the workers to start, the last come from what they had prepared.
     windows_s = np.diff(ends_s[_WINDOW::_WINDOW]) if len(ends_s) > 3 * _WINDOW else np.diff(ends_s) * _WINDOW
@@ -98,10 +100,8 @@ def measure_training(folder: Path, network: str, steps: int) -> dict[str, Any]:
     from vr.train.config import TrainConfig
     from vr.train.data import list_pairs
     from vr.train.loop import Trainer
-    from vr.train.memory import keep_freed_memory
 
     torch.set_num_threads(1)
-    keep_freed_memory()
     config = TrainConfig(network, SIZE_HW, batch=BATCH, workers=TRAINING_WORKERS)
     trainer = Trainer(config, list_pairs(folder), torch.device("cpu"), "benchmark")
     ends_s: list[float] = []

@@ -110,6 +110,14 @@ def test_more_epochs_may_follow(data: Path, tmp_path: Path) -> None:
     assert flat(checkpoint.load(more.last).weights) == flat(checkpoint.load(whole.last).weights)
 
 
+def test_the_state_is_written_before_the_first_step_and_after_every_few(data: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    trainer = Trainer(replace(SMALL, epochs=2, save_every=2), list_pairs(data), CPU, "run")
+    on_disk: list[int] = []
+    fit(trainer, folder, never, lambda _step, _loss: on_disk.append(checkpoint.load(folder.last).step), lambda _: None)
+    assert on_disk == [0, 2, 2, 4, 4, 6][: len(on_disk)] and len(on_disk) == 2 * trainer.steps_per_epoch
+
+
 def test_best_is_the_epoch_of_the_lowest_validation_loss(data: Path, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     # A learning rate that cannot go well makes a later epoch worse.

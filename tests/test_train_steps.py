@@ -104,7 +104,7 @@ def test_the_average_of_the_weights_is_validated_and_exported(data: Path, tmp_pa
     assert torch.equal(flattened(last.weights), steps[-1])
     exported = replace(best, weights=last.average)
     assert torch.equal(flattened(trainer.checkpoint(resumable=False).weights), flattened(exported.weights))
-    batches = list(trainer._batches("val", [[(0, 0), (0, 1)]]))
+    batches = list(trainer.loader.batches("val", [[(0, 0), (0, 1)]]))
     for name, net in (("exported", exported.build()), ("last", last.build())):
         loss = evaluate(net, batches, trainer.objective, CPU, True)["loss"]
         assert (loss == trainer.history[-1]["val_loss"]) == (name == "exported")

@@ -5,38 +5,64 @@ quarter of float32; the step to float32 is left to the device.
 """
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import cv2
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from vr.train.augment import Key, PairDataset
 from vr.train.evaluation import Batch
 
 _WHITE = 255.0
 
+SplitKey = tuple[str, Key]
 
-def batches_of(data: PairDataset, keys: list[list[Key]], workers: int, device: torch.device) -> Iterable[Batch]:
-    """A batch for each list of keys, in this order, on `device`: `moving`, `fixed` (N, 1, H, W) float32 in [0, 1] as
-    `vr.runtime.preprocess.network_input` gives them, and `theta` (N, 2, 3).
+
+class BatchLoader:
+    """Batches of several data sets, from the same worker processes for the whole run.
+
+    Workers that were started anew for each epoch would each time hold on to what the training process had in memory
+    when it forked them.
     """
-    if workers:
-        # Here and not in the workers: there, OpenCV would wait for threads that stayed behind when they were forked.
-        cv2.setNumThreads(1)
-    # A generator of its own: the loader would draw from torch's global state, once per epoch and per resume.
-    own = torch.Generator().manual_seed(0)
-    loader = DataLoader(
-        data,
-        batch_sampler=keys,
-        num_workers=workers,
-        worker_init_fn=ignore_stop_signals,
-        generator=own,
-        pin_memory=device.type == "cuda",
-    )
-    for batch in loader:
-        yield {name: to_float(values.to(device, non_blocking=True)) for name, values in batch.items()}
+
+    def __init__(self, data: dict[str, PairDataset], workers: int, device: torch.device) -> None:
+        """data: by the name of the split. workers: processes; 0 loads in this one. They start with the first batch."""
+        self.device = device
+        self._keys: list[list[SplitKey]] = []
+        if workers:
+            # Here and not in the workers: there, OpenCV would wait for threads that stayed behind at the fork.
+            cv2.setNumThreads(1)
+        self._loader = DataLoader(
+            _Splits(data),
+            batch_sampler=self._keys,
+            num_workers=workers,
+            worker_init_fn=ignore_stop_signals,
+            persistent_workers=workers > 0,
+            # A generator of its own: the loader would draw from torch's global state, once per epoch and per resume.
+            generator=torch.Generator().manual_seed(0),
+            pin_memory=device.type == "cuda",
+        )
+
+    def batches(self, split: str, keys: list[list[Key]]) -> Iterator[Batch]:
+        """A batch for each list of keys, in this order, on the device; one call at a time.
+
+        `moving`, `fixed` (N, 1, H, W) float32 in [0, 1] as `vr.runtime.preprocess.network_input` gives them, and
+        `theta` (N, 2, 3).
+        """
+        self._keys[:] = [[(split, key) for key in chunk] for chunk in keys]
+        for batch in self._loader:
+            yield {name: to_float(values.to(self.device, non_blocking=True)) for name, values in batch.items()}
+
+
+class _Splits(Dataset[Batch]):
+    def __init__(self, data: dict[str, PairDataset]) -> None:
+        self.data = data
+
+    def __getitem__(self, key: SplitKey) -> Batch:
+        split, inner = key
+        return self.data[split][inner]
 
 
 def to_float(values: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ stopped or killed after any step and resumed therefore ends, on a CPU, with the 
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from vr.models.base import RegistrationNet
 from vr.runtime.errors import InputError
 from vr.train import checkpoint
 from vr.train.augment import Key, PairDataset
-from vr.train.batches import batches_of
+from vr.train.batches import BatchLoader
 from vr.train.checkpoint import Checkpoint
 from vr.train.config import TrainConfig
 from vr.train.data import Pair, split_pairs
@@ -73,6 +74,14 @@ class Trainer:
         self.losses: list[float] = []
         self.history: list[dict[str, float]] = []
 
+    @cached_property
+    def loader(self) -> BatchLoader:
+        """Batches of the three parts, "train", "val" and "test"."""
+        config, parts = self.config, ("train", "val", "test")
+        options = config.size_hw, config.mode, config.augment, config.seed
+        data = {part: PairDataset(getattr(self.split, part), *options, part) for part in parts}
+        return BatchLoader(data, config.workers, self.device)
+
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one epoch; the last batch may be smaller."""
@@ -106,7 +115,7 @@ class Trainer:
         self.net.train()
         chunks = self._epoch_chunks()[len(self.losses) :]
         shares = [self.processes.share_of(chunk) for chunk in chunks]
-        batches = self._batches("train", [own for own, _weight in shares])
+        batches = self.loader.batches("train", [own for own, _weight in shares])
         for batch, (_own, weight) in zip(batches, shares, strict=True):
             loss, self.is_stopped = self._one_step(network or self.net, batch, weight, should_stop)
             self.losses.append(loss)
@@ -129,7 +138,7 @@ class Trainer:
     def figures(self, split: str) -> dict[str, float]:
         """`vr.train.evaluation.evaluate` on "val" or "test", in float32; their warps are the same at every call."""
         keys = [(0, index) for index in range(len(getattr(self.split, split)))]
-        batches = self._batches(split, _chunks(keys, self.config.batch))
+        batches = self.loader.batches(split, _chunks(keys, self.config.batch))
         return evaluate(self.judged_net, batches, self.objective, self.device, self.config.augment)
 
     def checkpoint(self, resumable: bool) -> Checkpoint:
@@ -203,11 +212,6 @@ class Trainer:
         """What each step of the current epoch learns from."""
         order = _epoch_order(len(self.split.train), self.config.seed, self.epoch)
         return _chunks([(self.epoch, index) for index in order], self.config.batch)
-
-    def _batches(self, split: str, keys: list[list[Key]]) -> Iterable[Batch]:
-        config = self.config
-        data = PairDataset(getattr(self.split, split), config.size_hw, config.mode, config.augment, config.seed, split)
-        return batches_of(data, keys, config.workers, self.device)
 
 
 def fit(
