@@ -88,16 +88,18 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(data: Path, tmp
     (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.pt").write_text("no checkpoint")
     cases = [
-        (("affine.pt",), "holds the network 'affine', expected 'voxelmorph'; use vr-train affine"),
+        (("affine.pt",), "holds the network 'affine', expected 'voxelmorph'; use vr-train affine --finetune"),
         (("base.pt", "--size", "32x48"), "has size_hw (48, 32), not (32, 48); leave it out, or train anew"),
         (("base.pt", "--mode", "mask"), "has mode gray, not mask"),
         (("base.pt", "--integration-steps", 7), "has integration_steps 3, not 7"),
+        (("default",), "default holds the network 'match', expected 'voxelmorph'; use vr-train match --finetune"),
         (("cut.pt",), "cut.pt is not a checkpoint; expected a .pt file written by vr-train"),
         (("text.pt",), "text.pt is not a checkpoint"),
         (("absent.pt",), "cannot read the checkpoint"),
     ]
     for (name, *options), message in cases:
-        arguments = ("voxelmorph", data, "--out", tmp_path / "run", "--finetune", tmp_path / name, *options, *CPU)
+        base = name if name == "default" else tmp_path / name
+        arguments = ("voxelmorph", data, "--out", tmp_path / "run", "--finetune", base, *options, *CPU)
         assert message in refused(vr_train_here(*arguments)), name
         assert not (tmp_path / "run").exists(), name
 

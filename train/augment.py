@@ -28,8 +28,8 @@ Key = tuple[int, int]
 class PairDataset(Dataset[dict[str, torch.Tensor]]):
     """Indexed by (epoch, pair): `moving` and `fixed` (1, H, W), and `theta` (2, 3) float32.
 
-    moving, fixed: `vr.runtime.preprocess.network_input`; as uint8 levels, before the division by 255, where the mode has
-    such (`vr.train.batches.to_float` makes float32 of them).
+    moving, fixed: `vr.runtime.preprocess.network_input`; as uint8 levels, before the division by 255, where the mode
+    has such (`vr.train.batches.to_float` makes float32 of them).
 
     theta: the drawn affine, fixed to moving in normalised coordinates: the truth if the pair on disk is
     aligned. The identity without augmentation.

@@ -16,7 +16,7 @@ def read_base(path: Path, network: str) -> Checkpoint:
     """The checkpoint to start from. Raises InputError if it holds another network, and as `checkpoint.load`."""
     base = checkpoint.load(path)
     if base.network != network:
-        other = f"; use vr-train {base.network}" if base.network in NETWORKS else ""
+        other = f"; use vr-train {base.network} --finetune" if base.network in (*NETWORKS, "match") else ""
         raise InputError(f"{path} holds the network {base.network!r}, expected {network!r}{other}")
     return base
 
