@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def measure_loader(folder: Path, workers: int) -> dict[str, Any]:
     loader = BatchLoader({"train": data}, workers, torch.device("cpu"))
     for _batch in loader.batches("train", keys):
         ends_s.append(time.perf_counter())
-    del loader  # ends the workers, whose time counts from then on
+    loader.close()  # ends the workers, whose time counts from then on
     cpu_ms = (_cpu_s() - before_s) * 1000.0 / len(pairs)
     # The first batches wait for the workers to start, the last come from what they had prepared.
     windows_s = np.diff(ends_s[_WINDOW::_WINDOW]) if len(ends_s) > 3 * _WINDOW else np.diff(ends_s) * _WINDOW
@@ -105,7 +106,8 @@ def measure_training(folder: Path, network: str, steps: int) -> dict[str, Any]:
     config = TrainConfig(network, SIZE_HW, batch=BATCH, workers=TRAINING_WORKERS)
     trainer = Trainer(config, list_pairs(folder), torch.device("cpu"), "benchmark")
     ends_s: list[float] = []
-    trainer.train_epoch(lambda: trainer.step >= steps, lambda _step, _loss: ends_s.append(time.perf_counter()))
+    with closing(trainer.loader):
+        trainer.train_epoch(lambda: trainer.step >= steps, lambda _step, _loss: ends_s.append(time.perf_counter()))
     return {"network": network, "workers": TRAINING_WORKERS, **_rates(BATCH / np.diff(ends_s))}
 
 

@@ -1,6 +1,8 @@
 """The loader's benchmark on a handful of pairs: what it counts and what it writes."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +36,7 @@ def test_the_loader_is_timed_and_its_cpu_time_counted_wherever_it_is_spent(pairs
     assert 0.2 < row["cpu_ms_per_pair"] < 50
 
 
+@pytest.mark.slow
 def test_whole_steps_are_timed(pairs: Path) -> None:
     row = loader.measure_training(pairs, "affine", 2)
     assert row["network"] == "affine" and 0 < row["slowest"] <= row["fastest"] < 1000
@@ -47,16 +50,15 @@ def test_memory_is_that_of_a_process_and_its_descendants() -> None:
     code = (
         f"import subprocess; p = subprocess.Popen([sys.executable, '-c', {child!r}], stdin=subprocess.PIPE); p.wait()"
     )
-    process = subprocess.Popen([sys.executable, "-c", hold + code], stdout=subprocess.PIPE, text=True)
-    try:
+    with subprocess.Popen([sys.executable, "-c", hold + code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(2)] == ["here\n"] * 2
-        memory = loader._tree_memory_mib(process.pid)
-        assert 128 < memory["proportional"] <= memory["resident"] < 300
-    finally:
-        for child_pid in reversed(loader._tree(process.pid)):
-            os.kill(child_pid, 9)
-        process.wait()
+        try:
+            assert [process.stdout.readline() for _ in range(2)] == ["here\n"] * 2
+            memory = loader._tree_memory_mib(process.pid)
+        finally:
+            for member in reversed(loader._tree(process.pid)):
+                os.kill(member, signal.SIGKILL)
+    assert 128 < memory["proportional"] <= memory["resident"] < 300
 
 
 @pytest.mark.slow
@@ -65,7 +67,7 @@ def test_the_report_is_complete(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.loader", "--pairs", "130", "--scenes", "2", "--steps", "1"]
     done = subprocess.run([*command, "--out", str(out)], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    report = loader.json.loads(out.read_text())
+    report = json.loads(out.read_text())
     assert {len(report[part]) for part in ("training", "memory")} == {2} and len(report["loader"]) == 3
     assert report["machine"]["cores"] > 0 and report["pairs"] == 130
     assert np.all([row["resident_mib"] >= row["proportional_mib"] > 100 for row in report["memory"]])

@@ -1,6 +1,7 @@
 """Folders of pairs: listing, splitting, reading, and the random warps."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -208,9 +209,9 @@ def test_workers_give_the_same_batches_epoch_after_epoch(tmp_path: Path, mode: s
     found = list_pairs(write_pairs(tmp_path, 5))
     data = {part: PairDataset(found, (48, 64), mode, True, 0, part) for part in ("train", "val")}
     cv2.setNumThreads(4)
+    cv2.warpAffine(np.zeros((2000, 2000), np.uint8), np.eye(2, 3), (2000, 2000))
+    loaders = [BatchLoader(data, workers, torch.device("cpu")) for workers in (0, 2)]
     try:
-        cv2.warpAffine(np.zeros((2000, 2000), np.uint8), np.eye(2, 3), (2000, 2000))
-        loaders = [BatchLoader(data, workers, torch.device("cpu")) for workers in (0, 2)]
         for split, epoch in (("train", 0), ("val", 0), ("train", 1)):
             keys = [[(epoch, 3), (epoch, 1)], [(epoch, 4)]]
             alone, helped = (list(loader.batches(split, keys)) for loader in loaders)
@@ -220,6 +221,8 @@ def test_workers_give_the_same_batches_epoch_after_epoch(tmp_path: Path, mode: s
                 assert one["moving"].dtype == torch.float32
     finally:
         cv2.setNumThreads(1)
+        for loader in loaders:
+            loader.close()
 
 
 def test_levels_become_what_network_input_gives() -> None:
@@ -227,3 +230,13 @@ def test_levels_become_what_network_input_gives() -> None:
     expected = network_input(np.tile(np.arange(256, dtype=np.uint8), (16, 1)), (16, 256))[0, 0, 0]
     assert np.array_equal(to_float(levels).numpy(), expected)
     assert to_float(torch.tensor([0.5])).item() == 0.5
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_vanishes_meanwhile_is_named_in_few_words(tmp_path: Path, workers: int) -> None:
+    found = list_pairs(write_pairs(tmp_path, 3))
+    loader = BatchLoader({"train": PairDataset(found, (48, 64), "gray", True, 0)}, workers, torch.device("cpu"))
+    found[1].rgb.unlink()
+    message = r"^cannot read image .*01\.png \(No such file or directory\)$"
+    with closing(loader), pytest.raises(InputError, match=message):
+        list(loader.batches("train", [[(0, 0)], [(0, 2), (0, 1)]]))

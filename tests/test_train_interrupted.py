@@ -170,3 +170,12 @@ def test_a_full_disk_is_said_whatever_could_not_be_written(data: Path, tmp_path:
         assert saved.build() and saved.rng is not None
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_run_with_workers_ends_although_something_is_wrong(tmp_path: Path) -> None:
+    """An image vanishes behind the check of all images. The workers are ended, and do not keep the process."""
+    data = write_pairs(tmp_path / "pairs", 8)
+    vanish = f"pathlib.Path({str(data)!r}, 'ir', '03.png').unlink()"
+    take_away = f"import pathlib, vr.train.session as session; session.check_images = lambda _: {vanish}"
+    process = start(f"{take_away}\n{COMMAND}", "voxelmorph", data, "--out", tmp_path / "run", *SMALL, "--workers", 2)
+    assert "03.png (No such file or directory)" in refused(finished(process))

@@ -1,6 +1,7 @@
 """The training loop: exact resume, what it writes, and that it learns."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ def run(data: Path, folder: RunFolder, config: TrainConfig, should_stop: Callabl
     folder.root.mkdir(exist_ok=True)
     if folder.last.exists():
         trainer.restore(folder.resume())
-    fit(trainer, folder, should_stop, lambda _step, _loss: None, lambda _trainer: None)
+    with closing(trainer.loader):
+        fit(trainer, folder, should_stop, lambda _step, _loss: None, lambda _trainer: None)
     return trainer
 
 

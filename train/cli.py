@@ -9,7 +9,6 @@ from vr.runtime import cli_errors
 from vr.runtime.errors import InputError
 from vr.train import dense_cli, fit_cli, match_cli, network_cli, segmenter_cli
 from vr.train.evaluate import cli as evaluate_cli
-from vr.train.evaluate import cli as evaluate_cli
 from vr.train.prepare import cli as prepare_cli
 
 app = typer.Typer(
@@ -43,7 +42,6 @@ prepare_cli.register(app)
 fit_cli.register(app)
 evaluate_cli.register(app)
 segmenter_cli.register(app)
-evaluate_cli.register(app)
 
 
 def main() -> None:

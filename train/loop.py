@@ -225,28 +225,29 @@ def fit(
     network = trainer.processes.wrap(trainer.net, trainer.device)
     every = trainer.config.save_every
 
-    def save_last() -> None:
-        if trainer.processes.is_first:
-            checkpoint.save(folder.last, trainer.checkpoint(resumable=True))
-
     def after_step(step: int, loss: float) -> None:
         if every and step % every == 0:
-            save_last()
+            _save_last(trainer, folder)
         on_step(step, loss)
 
-    save_last()
+    _save_last(trainer, folder)
     while not trainer.is_done:
         complete = trainer.train_epoch(should_stop, after_step, network)
         if complete:
             trainer.finish_epoch()
             if trainer.epochs_since_best == 0 and trainer.processes.is_first:
                 checkpoint.save(folder.best, trainer.checkpoint(resumable=False))
-        save_last()
+        _save_last(trainer, folder)
         if complete and trainer.processes.is_first:
             on_epoch(trainer)
         if trainer.is_stopped and not trainer.is_done:
             return False
     return True
+
+
+def _save_last(trainer: Trainer, folder: RunFolder) -> None:
+    if trainer.processes.is_first:
+        checkpoint.save(folder.last, trainer.checkpoint(resumable=True))
 
 
 def measure_test_pairs(trainer: Trainer, folder: RunFolder) -> dict[str, float]:

@@ -11,7 +11,8 @@ from vr.runtime.errors import InputError
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # mallopt(3)
 _LARGEST_BLOCK, _SPARE = 32 << 20, 512 << 20
-_LACKS = ("can't allocate memory", "not enough memory", "Cannot allocate memory", "bad_alloc")
+# The last one: what torch says when the system has killed a process that loads images.
+_LACKS = ("can't allocate memory", "not enough memory", "Cannot allocate memory", "bad_alloc", "DataLoader worker (pid")
 
 
 def keep_freed_memory() -> bool:
@@ -39,7 +40,7 @@ def explained_lack_of_memory(batch: int) -> Iterator[None]:
             raise
         raise InputError(
             f"out of memory with {batch} pairs per step; start a run with a smaller --batch or --size, or make room "
-            "and add --resume: the last state is kept"
+            "(fewer --workers need less) and add --resume: the last state is kept"
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def run_session(request: Request) -> dict[str, float] | None:
     device = processes.device_of(resolve_device(request.device))
     with processes.joined(device):
         trainer = _prepare_in_turn(request, device, processes)
-        with explained_lack_of_memory(trainer.config.batch):
+        with explained_lack_of_memory(trainer.config.batch), closing(trainer.loader):
             finished = _train(trainer, RunFolder(request.out))
             if not finished:
                 _say_how_to_go_on(trainer, request.again)
