@@ -55,6 +55,7 @@ class TrainConfig:
     epochs, batch, lr: passes over the training pairs, pairs per step (of all processes together), Adam's step size.
     schedule: "constant", "cosine" down to a hundredth of `lr`, or "step": a tenth of it after half of the steps, a
     hundredth after three quarters. warmup: so many steps rise linearly to `lr` first (`vr.train.schedule`).
+    With other `epochs` on resume, what is left follows the schedule of the new length.
     clip: largest norm of the gradient; 0 does not clip.
     ema: decay of the running average of the weights that is validated and exported (`vr.train.weight_average`);
     0 keeps none.
