@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from vr.models.base import Registration, RegistrationNet, SizeHw
+from vr.models.base import Registration, RegistrationNet, SizeHw, full_precision
 from vr.models.geometry import affine_flow
 
 _CHANNELS = (2, 32, 48, 64, 80, 100, 120)
@@ -62,11 +62,12 @@ class AffineNet(RegistrationNet):
             x = 1.0 - x
         for conv in self.convs:
             x = self.pool_relu(conv(x))
-        x = x.flatten(1)
-        for linear in self.linears[:-1]:
-            x = torch.relu(linear(x))
-        theta = self.linears[-1](x).float().reshape(-1, 2, 3)
-        return Registration(affine_flow(theta, *self.size_hw), theta)
+        with full_precision(x):
+            x = x.float().flatten(1)
+            for linear in self.linears[:-1]:
+                x = torch.relu(linear(x))
+            theta = self.linears[-1](x).reshape(-1, 2, 3)
+            return Registration(affine_flow(theta, *self.size_hw), theta)
 
 
 def feature_count(size_hw: SizeHw) -> int:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vr.models.base import Registration, RegistrationNet, SizeHw
+from vr.models.base import Registration, RegistrationNet, SizeHw, full_precision
 from vr.models.diffeomorphism import integrate
 
 SIZE_MULTIPLE = 16
@@ -77,12 +77,14 @@ class VoxelMorphNet(RegistrationNet):
         for conv in self.decoder[3:5]:
             x = _activate(conv(x))
         x = torch.cat([_double(x), skips.pop()], dim=1)
-        velocity = self.head(_activate(self.decoder[5](x))).float()
-        return Registration(integrate(velocity, self.integration_steps))
+        x = _activate(self.decoder[5](x))
+        with full_precision(x):
+            return Registration(integrate(self.head(x.float()), self.integration_steps))
 
 
 def _activate(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, _SLOPE)
+    """In place of the convolution's output, which nothing else needs: half of what a training step holds."""
+    return F.leaky_relu(x, _SLOPE, inplace=True)
 
 
 def _double(x: Tensor) -> Tensor:

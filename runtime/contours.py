@@ -28,7 +28,8 @@ def sobel(gray: Uint8s) -> Float32s:
     """(h, w) uint8 to (h, w) float32: length of the 3x3 Sobel gradient of the image in [0, 1], over 4, at most 1."""
     smooth = _smoothed(gray)
     across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    return np.minimum(cv2.magnitude(across, down) * SOBEL_SCALE, 1.0).astype(np.float32)
+    # Not by cv2.magnitude: its last bit follows from where in memory the image lies; a resumed training would differ.
+    return np.minimum(np.sqrt(across * across + down * down) * SOBEL_SCALE, 1.0).astype(np.float32)
 
 
 def laplacian(gray: Uint8s) -> Float32s:

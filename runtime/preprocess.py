@@ -21,6 +21,8 @@ from vr.runtime.warp import warp_matrix
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 MODES = ("gray", *contours.FILTERS, "mask")
+LEVEL_MODES = ("gray", "mask")
+"""Modes whose input is 8-bit levels over 255."""
 MAX_SIDE_PX = 16384
 _GAIN_PERCENTILES = (1.0, 99.0)
 
@@ -76,19 +78,27 @@ def resize(gray: NDArray[np.uint8], size_hw: SizeHw) -> NDArray[np.uint8]:
     return cv2.resize(across, (out_w, out_h), interpolation=mode_y)  # type: ignore[return-value]
 
 
-def network_input(frame: Frame, size_hw: SizeHw, mode: str = "gray") -> NDArray[np.float32]:
-    """One camera frame to (1, 1, H, W) float32 in [0, 1].
+def network_levels(frame: Frame, size_hw: SizeHw, mode: str = "gray") -> NDArray[np.uint8]:
+    """One camera frame to (H, W) uint8: `network_input` up to its last step, which for LEVEL_MODES divides by 255.
 
-    mode: "gray": grey levels; "sobel", "canny", "adaptive", "laplacian": contours; "mask": the frame is a person mask,
-    person 1 (any non-zero), rest 0. Raises InputError for another one.
+    Raises InputError for an unknown mode.
     """
     if mode not in MODES:
         raise InputError(f"unknown input mode {mode!r}; expected one of {', '.join(MODES)}")
     gray = to_gray(frame)
     if mode == "mask":
         gray = np.where(gray > 0, np.uint8(255), np.uint8(0))
-    small = resize(gray, size_hw)
-    return contours.FILTERS[mode](small)[None, None] if mode in contours.FILTERS else _to_tensor(small)
+    return resize(gray, size_hw)
+
+
+def network_input(frame: Frame, size_hw: SizeHw, mode: str = "gray") -> NDArray[np.float32]:
+    """One camera frame to (1, 1, H, W) float32 in [0, 1].
+
+    mode: "gray": grey levels; "sobel", "canny", "adaptive", "laplacian": contours; "mask": the frame is a person mask,
+    person 1 (any non-zero), rest 0. Raises InputError for another one.
+    """
+    levels = network_levels(frame, size_hw, mode)
+    return _to_tensor(levels) if mode in LEVEL_MODES else contours.FILTERS[mode](levels)[None, None]
 
 
 def view_input(gray: NDArray[np.uint8], theta: ArrayLike, size_hw: SizeHw) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Checkpoint files: round trip, refusal of anything else, nothing lost on failure."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,11 +76,10 @@ def test_a_failed_write_keeps_the_older_file(
     checkpoint.save(tmp_path / "a.pt", saved)
     before = (tmp_path / "a.pt").read_bytes()
 
-    def full_disk(_values: object, file: object) -> None:
-        file.write(b"half a file")  # type: ignore[attr-defined]
+    def full_disk(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full_disk)
+    monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OutputError, match="No space left"):
         checkpoint.save(tmp_path / "a.pt", saved)
     assert (tmp_path / "a.pt").read_bytes() == before

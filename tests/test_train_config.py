@@ -28,6 +28,14 @@ def test_settings_survive_the_checkpoint() -> None:
         ({"lr": 2.0}, "lr 2.0 is out of bounds"),
         ({"lr": float("nan")}, "lr nan is out of bounds"),
         ({"batch": -1}, "batch -1 is out of bounds"),
+        ({"schedule": "linear"}, "schedule 'linear' is unknown; expected one of constant, cosine, step"),
+        ({"stop_on": "val_folding"}, "expected one of val_loss, val_error_px"),
+        ({"stop_on": "val_error_px", "augment": False}, "stop_on val_error_px needs warps that are known"),
+        ({"ema": 1.0}, "ema 1.0 is out of bounds; expected 0.0 to 0.99999"),
+        ({"clip": float("nan")}, "clip nan is out of bounds"),
+        ({"warmup": -1}, "warmup -1 is out of bounds"),
+        ({"patience": -1}, "patience -1 is out of bounds"),
+        ({"save_every": -1}, "save_every -1 is out of bounds"),
         ({"val_share": 0.9}, "val_share 0.9 is out of bounds"),
     ],
 )
@@ -48,8 +56,9 @@ def test_every_mode_has_a_similarity_of_its_own() -> None:
     assert set(MODE_SIMILARITY.values()) <= set(SIMILARITIES) == set(SIMILARITY)
 
 
-def test_only_epochs_and_workers_may_change_on_resume() -> None:
+def test_only_what_changes_no_step_may_change_on_resume() -> None:
     stored = TrainConfig(lr=1e-3, epochs=5)
     assert stored.resumed_with({"epochs": 9, "workers": 2, "lr": 1e-3}).epochs == 9
+    assert stored.resumed_with({"patience": 3, "save_every": 10}).patience == 3
     with pytest.raises(InputError, match=r"batch is 8, not 4; lr is 0\.001, not 0\.01; leave them out"):
         stored.resumed_with({"lr": 1e-2, "batch": 4})

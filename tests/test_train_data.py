@@ -1,6 +1,7 @@
 """Folders of pairs: listing, splitting, reading, and the random warps."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,9 @@ from tests.helpers import smooth_scene, write_pairs
 from vr.models.geometry import affine_flow
 from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import InputError
-from vr.runtime.preprocess import network_input
+from vr.runtime.preprocess import MODES, network_input
 from vr.train.augment import PairDataset
+from vr.train.batches import BatchLoader, to_float
 from vr.train.data import Pair, check_images, list_pairs, read_image, read_mask, split_held_out, split_pairs
 
 
@@ -155,12 +157,13 @@ def test_masks_of_every_kind_become_one_and_zero(tmp_path: Path, name: str, scal
     assert np.array_equal(read_mask(tmp_path / name), mask)
 
 
-def test_without_augmentation_the_network_sees_network_input(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "mask"])
+def test_without_augmentation_the_network_sees_network_input(tmp_path: Path, mode: str) -> None:
     found = list_pairs(write_pairs(tmp_path, 1))
-    sample = PairDataset(found, (48, 64), "gray", augment=False, seed=0)[0, 0]
+    sample = PairDataset(found, (48, 64), mode, augment=False, seed=0)[0, 0]
     for name, path in (("moving", found[0].ir), ("fixed", found[0].rgb)):
         frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        assert np.array_equal(sample[name].numpy()[None], network_input(frame, (48, 64)))  # type: ignore[arg-type]
+        assert np.array_equal(to_float(sample[name]).numpy()[None], network_input(frame, (48, 64), mode))  # type: ignore[arg-type]
     assert sample["theta"].tolist() == [[1, 0, 0], [0, 1, 0]]
 
 
@@ -170,7 +173,7 @@ def test_theta_of_a_warp_brings_the_moving_image_back(tmp_path: Path) -> None:
     plain = PairDataset(found, (96, 128), "gray", augment=False, seed=0)
     warped = PairDataset(found, (96, 128), "gray", augment=True, seed=0)
     for index in range(4):
-        before, after = plain[0, index]["moving"][None], warped[0, index]["moving"][None]
+        before, after = (to_float(data[0, index]["moving"])[None] for data in (plain, warped))
         flow = affine_flow(warped[0, index]["theta"][None], 96, 128)
         transformer = SpatialTransformer()
         inside = transformer(torch.ones_like(after), flow) > 0.999
@@ -196,5 +199,44 @@ def test_masks_stay_masks_when_warped(tmp_path: Path) -> None:
         (tmp_path / side).mkdir()
         cv2.imwrite(str(tmp_path / side / "0.png"), mask)
     sample = PairDataset(list_pairs(tmp_path), (96, 128), "mask", augment=True, seed=0)[0, 0]
-    assert set(np.unique(sample["moving"].numpy())) == {0.0, 1.0}
+    assert set(np.unique(to_float(sample["moving"]).numpy())) == {0.0, 1.0}
     assert not torch.equal(sample["moving"], sample["fixed"])
+
+
+@pytest.mark.parametrize("mode", ["gray", "laplacian"])
+def test_workers_give_the_same_batches_epoch_after_epoch(tmp_path: Path, mode: str) -> None:
+    """Also if this process has run OpenCV on several threads before, which do not survive a fork."""
+    found = list_pairs(write_pairs(tmp_path, 5))
+    data = {part: PairDataset(found, (48, 64), mode, True, 0, part) for part in ("train", "val")}
+    cv2.setNumThreads(4)
+    cv2.warpAffine(np.zeros((2000, 2000), np.uint8), np.eye(2, 3), (2000, 2000))
+    loaders = [BatchLoader(data, workers, torch.device("cpu")) for workers in (0, 2)]
+    try:
+        for split, epoch in (("train", 0), ("val", 0), ("train", 1)):
+            keys = [[(epoch, 3), (epoch, 1)], [(epoch, 4)]]
+            alone, helped = (list(loader.batches(split, keys)) for loader in loaders)
+            assert [len(batch["theta"]) for batch in helped] == [2, 1]
+            for one, other in zip(alone, helped, strict=True):
+                assert all(torch.equal(one[name], other[name]) for name in ("moving", "fixed", "theta"))
+                assert one["moving"].dtype == torch.float32
+    finally:
+        cv2.setNumThreads(1)
+        for loader in loaders:
+            loader.close()
+
+
+def test_levels_become_what_network_input_gives() -> None:
+    levels = torch.arange(256, dtype=torch.uint8)
+    expected = network_input(np.tile(np.arange(256, dtype=np.uint8), (16, 1)), (16, 256))[0, 0, 0]
+    assert np.array_equal(to_float(levels).numpy(), expected)
+    assert to_float(torch.tensor([0.5])).item() == 0.5
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_vanishes_meanwhile_is_named_in_few_words(tmp_path: Path, workers: int) -> None:
+    found = list_pairs(write_pairs(tmp_path, 3))
+    loader = BatchLoader({"train": PairDataset(found, (48, 64), "gray", True, 0)}, workers, torch.device("cpu"))
+    found[1].rgb.unlink()
+    message = r"^cannot read image .*01\.png \(No such file or directory\)$"
+    with closing(loader), pytest.raises(InputError, match=message):
+        list(loader.batches("train", [[(0, 0)], [(0, 2), (0, 1)]]))

@@ -1,6 +1,7 @@
 """The training loop: exact resume, what it writes, and that it learns."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import InputError
 from vr.train import checkpoint
 from vr.train.augment import PairDataset
+from vr.train.batches import to_float
 from vr.train.config import TrainConfig
 from vr.train.data import list_pairs
 from vr.train.evaluation import flow_error_px
@@ -44,7 +46,8 @@ def run(data: Path, folder: RunFolder, config: TrainConfig, should_stop: Callabl
     folder.root.mkdir(exist_ok=True)
     if folder.last.exists():
         trainer.restore(folder.resume())
-    fit(trainer, folder, should_stop, lambda _step, _loss: None, lambda _trainer: None)
+    with closing(trainer.loader):
+        fit(trainer, folder, should_stop, lambda _step, _loss: None, lambda _trainer: None)
     return trainer
 
 
@@ -107,6 +110,14 @@ def test_more_epochs_may_follow(data: Path, tmp_path: Path) -> None:
     run(data, more, replace(SMALL, epochs=1))
     run(data, more, SMALL)
     assert flat(checkpoint.load(more.last).weights) == flat(checkpoint.load(whole.last).weights)
+
+
+def test_the_state_is_written_before_the_first_step_and_after_every_few(data: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    trainer = Trainer(replace(SMALL, epochs=2, save_every=2), list_pairs(data), CPU, "run")
+    on_disk: list[int] = []
+    fit(trainer, folder, never, lambda _step, _loss: on_disk.append(checkpoint.load(folder.last).step), lambda _: None)
+    assert on_disk == [0, 2, 2, 4, 4, 6][: len(on_disk)] and len(on_disk) == 2 * trainer.steps_per_epoch
 
 
 def test_best_is_the_epoch_of_the_lowest_validation_loss(data: Path, tmp_path: Path) -> None:
@@ -197,6 +208,9 @@ def test_dice_alone_teaches_a_network_to_bring_masks_together(tmp_path: Path, si
         "affine", (240, 320), "mask", similarity, augment=False, epochs=15, batch=4, lr=1e-3, pyramid_levels=1
     )
     trainer = run(data, RunFolder(tmp_path / "run"), config)
+    measure_test_pairs(
+        trainer, RunFolder(tmp_path / "run")
+    )  # takes the best epoch's weights: the last one's still swing
     before, after = (float(dice.mean()) for dice in overlap(trainer))
     assert before == 0.0
     assert after > 0.6 if learns else after < 0.1
@@ -205,7 +219,9 @@ def test_dice_alone_teaches_a_network_to_bring_masks_together(tmp_path: Path, si
 def overlap(trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor]:
     """Soft Dice (N,) of the test pairs without alignment and with the network's."""
     data = PairDataset(trainer.split.test, trainer.config.size_hw, "mask", augment=False, seed=0)
-    moving, fixed = (torch.stack([data[0, i][name] for i in range(len(data))]) for name in ("moving", "fixed"))
+    moving, fixed = (
+        torch.stack([to_float(data[0, i][name]) for i in range(len(data))]) for name in ("moving", "fixed")
+    )
     with torch.no_grad():
         moved = SpatialTransformer()(moving, trainer.net.eval()(moving, fixed).flow)
     before, after = (2 * (image * fixed).sum((1, 2, 3)) / (image + fixed).sum((1, 2, 3)) for image in (moving, moved))

@@ -1,5 +1,7 @@
 """Checkpoints: one file that holds a network, how it came about, and all that is needed to go on training."""
 
+import io
+import os
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -33,6 +35,7 @@ class Checkpoint:
     epoch, step: finished epochs, and optimizer steps in all.
     optimizer, rng: states to go on from; None in a file that is not meant to be resumed.
     history: one dict of figures per finished epoch.
+    average: running average of the weights, in the state of a run that keeps one.
     """
 
     network: str
@@ -46,6 +49,7 @@ class Checkpoint:
     optimizer: dict[str, Any] | None = None
     rng: dict[str, Tensor] | None = None
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    average: dict[str, Tensor] | None = None
 
     @property
     def is_segmenter(self) -> bool:
@@ -81,18 +85,26 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a file beside `path`, then renames it: a crash leaves the older file. Raises OutputError if it
-    cannot.
+    """Writes a file beside `path`, then renames it: a crash, a kill or a full disk leaves the older file.
+
+    Raises OutputError if it cannot be written.
     """
     values = {f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}
     part = path.with_name(f".{path.name}.part")
+    # Not straight into the file: torch would hide why it cannot be written.
+    content = io.BytesIO()
+    torch.save({"format": FORMAT, **values}, content)
     try:
         with part.open("wb") as file:
-            torch.save({"format": FORMAT, **values}, file)
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         part.unlink(missing_ok=True)
-        raise OutputError(f"cannot write the checkpoint {path} ({error}); is the folder there and writable?") from error
+        raise OutputError(
+            f"cannot write the checkpoint {path} ({error.strerror}); make room, or see that the folder is writable"
+        ) from error
 
 
 def built_in(name: str) -> Path:
@@ -114,7 +126,9 @@ def load(path: Path) -> Checkpoint:
     except OSError as error:
         raise InputError(f"cannot read the checkpoint {path} ({error.strerror})") from error
     except (RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path} is not a checkpoint; expected a .pt file written by vr-train") from error
+        raise ModelError(
+            f"{path} is not a checkpoint; expected a .pt file written by vr-train, whole and unchanged"
+        ) from error
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise ModelError(f"{path} is not a checkpoint of this version; expected a .pt file written by vr-train")
     try:

@@ -13,10 +13,20 @@ SIMILARITIES = ("ngf", "ncc", "mi", "mind", "mse", "dice")
 MODE_SIMILARITY = {"gray": "ngf", **dict.fromkeys(contours.FILTERS, "ncc"), "mask": "dice"}
 """The similarity of a new run that names none."""
 SMOOTHNESSES = ("l2", "l1")
+SCHEDULES = ("constant", "cosine", "step")
+MEASURES = ("val_loss", "val_error_px")
+"""What tells the best epoch, by its column in a run's history."""
 # What may change when a run is resumed; everything else would make it another run.
-RESUMABLE = ("epochs", "workers")
+RESUMABLE = ("epochs", "workers", "patience", "save_every")
 
-_CHOICES = {"network": NETWORKS, "mode": MODES, "similarity": SIMILARITIES, "smoothness": SMOOTHNESSES}
+_CHOICES = {
+    "network": NETWORKS,
+    "mode": MODES,
+    "similarity": SIMILARITIES,
+    "smoothness": SMOOTHNESSES,
+    "schedule": SCHEDULES,
+    "stop_on": MEASURES,
+}
 
 
 def _number(default: float, low: float, high: float) -> Any:
@@ -42,7 +52,19 @@ class TrainConfig:
     (voxelmorph). An affine flow is smooth already and is not penalised.
     augment: warp the moving image by a random known affine, anew each epoch. The loss does not look at the affine;
         without it, a folder of aligned pairs would teach the network to answer "identity".
-    epochs, batch, lr: passes over the training pairs, pairs per step, Adam's step size.
+    epochs, batch, lr: passes over the training pairs, pairs per step (of all processes together), Adam's step size.
+    schedule: "constant", "cosine" down to a hundredth of `lr`, or "step": a tenth of it after half of the steps, a
+    hundredth after three quarters. warmup: so many steps rise linearly to `lr` first (`vr.train.schedule`).
+    With other `epochs` on resume, what is left follows the schedule of the new length.
+    clip: largest norm of the gradient; 0 does not clip.
+    ema: decay of the running average of the weights that is validated and exported (`vr.train.weight_average`);
+    0 keeps none.
+    amp: the network's forward pass in bfloat16; grids, warps and losses stay in float32. None: on GPUs that compute in
+    bfloat16, and only there.
+    stop_on: the column of the history that tells the best epoch. patience: ends the run after so many epochs without a
+    better one; 0 never does.
+    save_every: steps between two writes of `last.pt`, which is written after every epoch and at a stop besides; 0: only
+    then.
     seed: draws the initial weights, the order of the pairs and the warps.
     workers: processes that load images; 0 loads in the main process. Does not change the result.
     limit: use only the first so many pairs; 0 uses all.
@@ -61,6 +83,14 @@ class TrainConfig:
     epochs: int = _number(100, 1, 1_000_000)
     batch: int = _number(8, 1, 4096)
     lr: float = _number(3e-4, 1e-9, 1.0)
+    schedule: str = "constant"
+    warmup: int = _number(0, 0, 10_000_000)
+    clip: float = _number(0.0, 0.0, 1e9)
+    ema: float = _number(0.0, 0.0, 0.99999)
+    amp: bool | None = None
+    stop_on: str = "val_loss"
+    patience: int = _number(0, 0, 1_000_000)
+    save_every: int = _number(500, 0, 1_000_000_000)
     seed: int = _number(0, 0, 2**31 - 1)
     workers: int = _number(0, 0, 64)
     limit: int = _number(0, 0, 10_000_000)
@@ -77,6 +107,8 @@ class TrainConfig:
                 raise InputError(
                     f"{setting.name} {value} is out of bounds; expected {bounds['low']} to {bounds['high']}"
                 )
+        if self.stop_on == "val_error_px" and not self.augment:
+            raise InputError("stop_on val_error_px needs warps that are known; leave augment on, or use val_loss")
 
     @property
     def network_arguments(self) -> dict[str, Any]:

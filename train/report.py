@@ -1,6 +1,8 @@
 """What a run shows of itself: TensorBoard scalars and pictures, the loss curve, the final figures."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import OutputError
 from vr.train.augment import PairDataset
+from vr.train.batches import to_float
 from vr.train.loop import Trainer
 from vr.train.run_folder import RunFolder
 
@@ -27,21 +30,28 @@ class Reporter:
     def __init__(self, folder: RunFolder, first_step: int) -> None:
         """`first_step`: events of a resumed run from there on replace those that it had written before."""
         self.folder = folder
-        self.writer = SummaryWriter(str(folder.tensorboard), purge_step=first_step)
+        with _writing(folder.tensorboard):
+            self.writer = SummaryWriter(str(folder.tensorboard), purge_step=first_step)
 
     def __enter__(self) -> "Reporter":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.writer.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        # An error that is on its way already says more than that the writer cannot end properly either.
+        with suppress(OSError) if kind else _writing(self.folder.tensorboard):
+            self.writer.close()
 
     def on_epoch(self, trainer: Trainer) -> None:
-        """Adds the newest row of the history, and the first validation pairs before and after alignment."""
+        """Adds the newest row of the history, and the first validation pairs before and after alignment.
+
+        Raises OutputError if they cannot be written.
+        """
         row = trainer.history[-1]
-        for name, value in row.items():
-            self.writer.add_scalar(name.replace("_", "/", 1), value, trainer.step)
-        self.writer.add_image("val/before_after", validation_picture(trainer), trainer.step, dataformats="HWC")
-        self.writer.flush()
+        with _writing(self.folder.tensorboard):
+            for name, value in row.items():
+                self.writer.add_scalar(name.replace("_", "/", 1), value, trainer.step)
+            self.writer.add_image("val/before_after", validation_picture(trainer), trainer.step, dataformats="HWC")
+            self.writer.flush()
         write_loss_curve(self.folder.loss_curve, trainer.history)
 
 
@@ -53,10 +63,10 @@ def validation_picture(trainer: Trainer) -> NDArray[np.uint8]:
     config = trainer.config
     data = PairDataset(trainer.split.val[:PICTURES], config.size_hw, config.mode, config.augment, config.seed, "val")
     samples = [data[0, index] for index in range(len(data))]
-    moving = torch.stack([sample["moving"] for sample in samples]).to(trainer.device)
-    fixed = torch.stack([sample["fixed"] for sample in samples]).to(trainer.device)
-    trainer.net.eval()
-    moved = SpatialTransformer()(moving, trainer.net(moving, fixed).flow)
+    stacked = (torch.stack([sample[name] for sample in samples]) for name in ("moving", "fixed"))
+    moving, fixed = (to_float(images.to(trainer.device)) for images in stacked)
+    net = trainer.judged_net.eval()
+    moved = SpatialTransformer()(moving, net(moving, fixed).flow)
     both = torch.cat([_composite(moving, fixed), _composite(moved, fixed)], dim=3)
     return (both.permute(0, 2, 3, 1).flatten(0, 1).clamp(0, 1) * 255).byte().cpu().numpy()
 
@@ -87,11 +97,9 @@ def write_loss_curve(path: Path, history: list[dict[str, float]]) -> None:
 def save_picture(figure: Figure, path: Path) -> None:
     """Writes a PNG beside `path`, then renames it. Raises OutputError if it cannot be written."""
     part = path.with_name(f".{path.name}.part")
-    try:
+    with _writing(path):
         figure.savefig(part, format="png", dpi=120)
         part.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write the picture {path} ({error.strerror})") from error
 
 
 def write_figures(path: Path, trainer: Trainer, figures: dict[str, float]) -> None:
@@ -104,11 +112,18 @@ def write_figures(path: Path, trainer: Trainer, figures: dict[str, float]) -> No
 def save_figures(path: Path, content: dict[str, Any]) -> None:
     """Writes JSON beside `path`, then renames it. Raises OutputError if it cannot be written."""
     part = path.with_name(f".{path.name}.part")
-    try:
+    with _writing(path):
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         part.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raises OutputError in place of an OSError."""
+    try:
+        yield
     except OSError as error:
-        raise OutputError(f"cannot write the figures {path} ({error.strerror})") from error
+        raise OutputError(f"cannot write {path} ({error.strerror}); make room there, or name another --out") from error
 
 
 def _composite(ir: Tensor, rgb: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class RunFolder:
     def resume(self) -> Checkpoint:
         """The state to go on from. Raises InputError if there is none."""
         if not self.last.is_file():
-            raise InputError(f"nothing to resume: no {self.last}; leave --resume out to start")
+            raise InputError(f"nothing to resume: no {self.last}; start without --resume, in a new folder")
         state = checkpoint.load(self.last)
         if state.optimizer is None or state.rng is None or "settings" not in state.training:
             raise InputError(f"{self.last} holds no training state to resume from; start in a new folder")

@@ -19,8 +19,8 @@ from vr.models.segmenter import Backbone, SegmenterNet
 from vr.runtime.errors import InputError
 from vr.train import checkpoint
 from vr.train.augment import Key
+from vr.train.batches import ignore_stop_signals
 from vr.train.checkpoint import Checkpoint
-from vr.train.loop import ignore_stop_signals
 from vr.train.run_folder import RunFolder
 from vr.train.segmenter_config import SegmenterConfig
 from vr.train.segmenter_data import LabelledImage, SegmenterDataset, split_labelled

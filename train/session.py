@@ -2,79 +2,134 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vr.runtime.errors import InputError
 from vr.runtime.stopping import stop_on_signals
 from vr.train.checkpoint import Checkpoint
 from vr.train.config import MODE_SIMILARITY, TrainConfig
 from vr.train.data import check_images, list_pairs
+from vr.train.finetune import finetuning_settings, read_base
 from vr.train.loop import OnStep, Trainer, fit, measure_test_pairs, resolve_device
+from vr.train.memory import explained_lack_of_memory
+from vr.train.processes import Processes
 from vr.train.report import Reporter, write_figures, write_loss_curve
 from vr.train.run_folder import RunFolder
 
 
-def run_session(
-    folder: Path, out: Path, given: dict[str, Any], device: str, resume: bool, resume_command: str
-) -> dict[str, float]:
-    """Trains as `given` says (settings of TrainConfig that differ from the defaults) and returns the test
-    figures.
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
 
-    Writes into `out`: `last.pt`, `best.pt`, `loss_curve.png`, `figures.json`, `tensorboard/`.
+    given: settings of TrainConfig that are not to have their defaults; "network" at least. resume: go on with the run
+    in `out`. finetune: checkpoint to start from. again: the words behind `vr-train` that resume the run.
+    """
+
+    folder: Path
+    out: Path
+    given: dict[str, Any]
+    device: str = "auto"
+    resume: bool = False
+    finetune: Path | None = None
+    again: str = ""
+
+
+def run_session(request: Request) -> dict[str, float] | None:
+    """Trains and returns the test figures; None in all processes but the first of a run of `torchrun`.
+
+    Writes into `request.out`: `last.pt`, `best.pt`, `loss_curve.png`, `figures.json`, `tensorboard/`.
 
     Raises a VrError before anything is written if the input is unusable, and KeyboardInterrupt after
-    Ctrl-C, when the state is saved and `resume_command` was shown.
+    Ctrl-C, when the state is saved and the command to go on was shown.
     """
-    run_folder = RunFolder(out)
-    saved = run_folder.resume() if resume else None
-    trainer = _prepare(folder, run_folder, given, device, saved)
-    if saved is None:
-        run_folder.start()
-    _announce(trainer, out)
-    with (
-        stop_on_signals() as stop,
-        Reporter(run_folder, trainer.step) as reporter,
-        _progress(trainer) as on_step,
-    ):
-        finished = fit(trainer, run_folder, stop.is_set, on_step, reporter.on_epoch)
-    if not finished:
-        typer.echo(f"stopped after step {trainer.step}; go on with: {resume_command}", err=True)
-        raise KeyboardInterrupt
-    return _conclude(trainer, run_folder)
+    processes = Processes.from_environment()
+    device = processes.device_of(resolve_device(request.device))
+    with processes.joined(device):
+        trainer = _prepare_in_turn(request, device, processes)
+        with explained_lack_of_memory(trainer.config.batch), closing(trainer.loader):
+            finished = _train(trainer, RunFolder(request.out))
+            if not finished:
+                _say_how_to_go_on(trainer, request.again)
+                raise KeyboardInterrupt
+            return _conclude(trainer, RunFolder(request.out)) if processes.is_first else None
 
 
-def _prepare(
-    folder: Path, run_folder: RunFolder, given: dict[str, Any], device: str, saved: Checkpoint | None
-) -> Trainer:
-    config = _configure(given, saved)
-    run = f"{run_folder.root.resolve().name}-{time.strftime('%Y%m%d')}-{config.seed}"
-    trainer = Trainer(config, list_pairs(folder), resolve_device(device), run)
-    if saved is not None:
-        trainer.restore(saved)
-    else:
+def _prepare_in_turn(request: Request, device: torch.device, processes: Processes) -> Trainer:
+    """The first process checks everything before the others begin, so that an error is told once."""
+    if not processes.is_first:
+        processes.wait()
+        return _prepare(request, device, processes)
+    run_folder = RunFolder(request.out)
+    if not request.resume:
         run_folder.check_free()
+    trainer = _prepare(request, device, processes)
     check_images(trainer.split.all_pairs)
+    if not request.resume:
+        run_folder.start()
+    _announce(trainer, request.out)
+    processes.wait()
     return trainer
 
 
-def _configure(given: dict[str, Any], saved: Checkpoint | None) -> TrainConfig:
-    if saved is None:
-        mode = given.get("mode", TrainConfig.mode)
-        return TrainConfig.from_dict({"similarity": MODE_SIMILARITY.get(mode, TrainConfig.similarity), **given})
-    return TrainConfig.from_dict(saved.training["settings"]).resumed_with(given)
+def _prepare(request: Request, device: torch.device, processes: Processes) -> Trainer:
+    config, start = _configure(request)
+    run = f"{request.out.resolve().name}-{time.strftime('%Y%m%d')}-{config.seed}"
+    trainer = Trainer(config, list_pairs(request.folder), device, run, start, processes)
+    if request.resume and start is not None:
+        trainer.restore(start)
+    return trainer
+
+
+def _configure(request: Request) -> tuple[TrainConfig, Checkpoint | None]:
+    """The settings, and the checkpoint to go on from or to start with."""
+    given = request.given
+    if request.resume:
+        if request.finetune is not None:
+            raise InputError("--finetune starts a run and --resume goes on with one; leave one of them out")
+        saved = RunFolder(request.out).resume()
+        # A run from before there was mixed precision goes on without it.
+        settings = {"amp": False, **saved.training["settings"]}
+        return TrainConfig.from_dict(settings).resumed_with(given), saved
+    base = read_base(request.finetune, given["network"]) if request.finetune is not None else None
+    if base is not None:
+        given = finetuning_settings(base, given)
+    similarity = MODE_SIMILARITY.get(given.get("mode", TrainConfig.mode), TrainConfig.similarity)
+    return TrainConfig.from_dict({"similarity": similarity, **given}), base
+
+
+def _train(trainer: Trainer, run_folder: RunFolder) -> bool:
+    """False if it was stopped before its end."""
+    with stop_on_signals() as stop:
+        if not trainer.processes.is_first:
+            return fit(trainer, run_folder, stop.is_set, lambda _step, _loss: None, lambda _trainer: None)
+        with Reporter(run_folder, trainer.step) as reporter, _progress(trainer) as on_step:
+            return fit(trainer, run_folder, stop.is_set, on_step, reporter.on_epoch)
+
+
+def _say_how_to_go_on(trainer: Trainer, again: str) -> None:
+    count = trainer.processes.count
+    program = "vr-train" if count == 1 else f"torchrun --nproc-per-node {count} -m vr.train.cli"
+    if trainer.processes.is_first:
+        typer.echo(f"stopped after step {trainer.step}; go on with: {program} {again}", err=True)
 
 
 def _announce(trainer: Trainer, out: Path) -> None:
     split, config = trainer.split, trainer.config
     size = f"{config.size_hw[0]}x{config.size_hw[1]}"
     weights = sum(parameter.numel() for parameter in trainer.net.parameters())
+    where = f"{trainer.device}{', bfloat16' if trainer.amp else ''}"
+    if trainer.processes.count > 1:
+        where += f", in {trainer.processes.count} processes"
     typer.echo(
-        f"{config.network}, {weights / 1e6:.2f} M weights, {size}, on {trainer.device}; "
+        f"{config.network}, {weights / 1e6:.2f} M weights, {size}, on {where}; "
         f"{len(split.train)} pairs to train, {len(split.val)} to validate, {len(split.test)} to test; "
         f"epoch {trainer.epoch + 1} of {config.epochs}; run {trainer.run} in {out}"
     )
@@ -100,6 +155,10 @@ def _progress(trainer: Trainer) -> Iterator[OnStep]:
 
 
 def _conclude(trainer: Trainer, run_folder: RunFolder) -> dict[str, float]:
+    if trainer.epoch < trainer.config.epochs:
+        typer.echo(
+            f"ended after epoch {trainer.epoch}: no better {trainer.config.stop_on} for {trainer.epochs_since_best}"
+        )
     figures = measure_test_pairs(trainer, run_folder)
     write_loss_curve(run_folder.loss_curve, trainer.history)
     write_figures(run_folder.figures, trainer, figures)

@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader, Dataset
 from vr.models.base import RegistrationNet
 from vr.runtime.errors import InputError
 from vr.train import checkpoint
+from vr.train.batches import ignore_stop_signals
 from vr.train.checkpoint import Checkpoint
 from vr.train.data import Split
-from vr.train.loop import ignore_stop_signals
 from vr.train.match_data import Canvases, Pool, real_canvases, scene_canvases
 from vr.train.run_folder import RunFolder
 
