@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.finetune import error_px, errors_px, read_clip, theta_error_px, write_pairs
+from benchmarks.finetune import at_night, error_px, errors_px, means, read_clip, theta_error_px, write_pairs
 from vr.runtime.geometry import IDENTITY_THETA, theta_to_matrix
 from vr.runtime.sim import Simulator
 
@@ -29,3 +29,21 @@ def test_errors_are_in_pixels_of_a_frame_320_wide() -> None:
     assert theta_error_px(THETA.tolist(), theta_to_matrix(THETA, SIZE_HW, SIZE_HW), SIZE_HW) == pytest.approx(
         0.0, abs=1e-9
     )
+
+
+def test_the_night_is_dark_and_faint_and_noisy() -> None:
+    ir, rgb = Simulator(4, SIZE_HW, SIZE_HW).frames(0)
+    faint, dark = at_night(np.random.default_rng(0), ir, rgb)
+    assert dark.mean() < 0.3 * rgb.mean()
+    assert faint.std() < 0.7 * ir.std()
+    assert (dark.dtype, dark.shape, faint.shape) == (np.uint8, rgb.shape, ir.shape)
+
+
+def test_means_are_of_all_rows_and_count_those_that_came_nearer() -> None:
+    rows = [
+        {"before": {"single_px": 1.0, "video_px": 0.5}, "after": {"single_px": 0.5, "video_px": 0.4}},
+        {"before": {"single_px": 2.0, "video_px": 1.5}, "after": {"single_px": 2.5, "video_px": 1.0}},
+    ]
+    found = means(rows)
+    assert (found["single_px_before"], found["single_px_after"], found["nearer"]) == (1.5, 1.5, 1)
+    assert (found["video_px_before"], found["video_px_after"]) == (1.0, 0.7)
