@@ -1,9 +1,9 @@
 """The README's tables and the model cards' figures from the measured JSON: `python -m benchmarks.table [--check]`.
 
-Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` of the README, NAME being speed, accuracy or
-ablation, for each `results/NAME.json` that is there, and likewise the further tables of the accuracy report whose
-markers the README has, and the figures in the cards of the embedded models. With `--check` it only tells (exit code 1)
-whether a file is behind.
+Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` of the README, NAME being speed, accuracy,
+ablation, finetune or loader, for each `results/NAME.json` that is there, and likewise the further tables of the
+accuracy report whose markers the README has, and the figures in the cards of the embedded models. With `--check` it
+only tells (exit code 1) whether a file is behind.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from benchmarks.table_accuracy import (
 )
 from benchmarks.table_cards import update_card
 from benchmarks.table_parts import machine_line, markdown_table
+from benchmarks.table_training import render_finetune, render_loader
 
 _ROOT = Path(__file__).resolve().parents[1]
 README = _ROOT / "README.md"
@@ -76,6 +77,8 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "speed": render_speed,
     "accuracy": render_accuracy,
     "ablation": render_ablation,
+    "finetune": render_finetune,
+    "loader": render_loader,
 }
 OPTIONAL_RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "accuracy-controls": render_controls,

@@ -1,11 +1,14 @@
 """The figures of `benchmarks.finetune`."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.finetune import at_night, error_px, errors_px, means, read_clip, theta_error_px, write_pairs
+from benchmarks.table import RESULTS
+from benchmarks.table_training import render_finetune, render_loader
 from vr.runtime.geometry import IDENTITY_THETA, theta_to_matrix
 from vr.runtime.sim import Simulator
 
@@ -47,3 +50,12 @@ def test_means_are_of_all_rows_and_count_those_that_came_nearer() -> None:
     found = means(rows)
     assert (found["single_px_before"], found["single_px_after"], found["nearer"]) == (1.5, 1.5, 1)
     assert (found["video_px_before"], found["video_px_after"]) == (1.0, 0.7)
+
+
+def test_the_published_tables_can_be_made_from_the_published_figures() -> None:
+    finetune, loader = (json.loads((RESULTS / f"{name}.json").read_text()) for name in ("finetune", "loader"))
+    assert "| night |" in render_finetune(finetune) and "Started from default" in render_finetune(finetune)
+    table = render_loader(loader)
+    assert (
+        table.count("| loader alone |") == 3 and "| training voxelmorph |" in table and "8000 pairs of 240x320" in table
+    )

@@ -1,12 +1,13 @@
 """What a training run is made of: one frozen dataclass, stored in every checkpoint."""
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from vr.runtime import contours
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
 from vr.runtime.preprocess import MODES
+from vr.train.run_settings import RESUMABLE, RunSettings, number
 
 NETWORKS = ("affine", "voxelmorph")
 SIMILARITIES = ("ngf", "ncc", "mi", "mind", "mse", "dice")
@@ -16,8 +17,6 @@ SMOOTHNESSES = ("l2", "l1")
 SCHEDULES = ("constant", "cosine", "step")
 MEASURES = ("val_loss", "val_error_px")
 """What tells the best epoch, by its column in a run's history."""
-# What may change when a run is resumed; everything else would make it another run.
-RESUMABLE = ("epochs", "workers", "patience", "save_every")
 
 _CHOICES = {
     "network": NETWORKS,
@@ -29,12 +28,8 @@ _CHOICES = {
 }
 
 
-def _number(default: float, low: float, high: float) -> Any:
-    return field(default=default, metadata={"low": low, "high": high})
-
-
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(RunSettings):
     """Settings of one run. Raises InputError, naming the setting, on a value out of bounds.
 
     network: "affine" or "voxelmorph".
@@ -71,42 +66,37 @@ class TrainConfig:
     val_share, test_share: shares of the pairs, as contiguous blocks at the end of the sorted list.
     """
 
+    choices: ClassVar[dict[str, tuple[str, ...]]] = _CHOICES
+    resumable: ClassVar[tuple[str, ...]] = (*RESUMABLE, "patience", "save_every")
+
     network: str = "affine"
     size_hw: SizeHw = (240, 320)
     mode: str = "gray"
     similarity: str = "ngf"
-    pyramid_levels: int = _number(4, 1, 6)
-    integration_steps: int = _number(0, 0, 12)
+    pyramid_levels: int = number(4, 1, 6)
+    integration_steps: int = number(0, 0, 12)
     smoothness: str = "l2"
-    lambda_smooth: float = _number(0.6, 0.0, 1e6)
+    lambda_smooth: float = number(0.6, 0.0, 1e6)
     augment: bool = True
-    epochs: int = _number(100, 1, 1_000_000)
-    batch: int = _number(8, 1, 4096)
-    lr: float = _number(3e-4, 1e-9, 1.0)
+    epochs: int = number(100, 1, 1_000_000)
+    batch: int = number(8, 1, 4096)
+    lr: float = number(3e-4, 1e-9, 1.0)
     schedule: str = "constant"
-    warmup: int = _number(0, 0, 10_000_000)
-    clip: float = _number(0.0, 0.0, 1e9)
-    ema: float = _number(0.0, 0.0, 0.99999)
+    warmup: int = number(0, 0, 10_000_000)
+    clip: float = number(0.0, 0.0, 1e9)
+    ema: float = number(0.0, 0.0, 0.99999)
     amp: bool | None = None
     stop_on: str = "val_loss"
-    patience: int = _number(0, 0, 1_000_000)
-    save_every: int = _number(500, 0, 1_000_000_000)
-    seed: int = _number(0, 0, 2**31 - 1)
-    workers: int = _number(0, 0, 64)
-    limit: int = _number(0, 0, 10_000_000)
-    val_share: float = _number(0.1, 0.01, 0.4)
-    test_share: float = _number(0.1, 0.01, 0.4)
+    patience: int = number(0, 0, 1_000_000)
+    save_every: int = number(500, 0, 1_000_000_000)
+    seed: int = number(0, 0, 2**31 - 1)
+    workers: int = number(0, 0, 64)
+    limit: int = number(0, 0, 10_000_000)
+    val_share: float = number(0.1, 0.01, 0.4)
+    test_share: float = number(0.1, 0.01, 0.4)
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise InputError(f"{name} {getattr(self, name)!r} is unknown; expected one of {', '.join(choices)}")
-        for setting in fields(self):
-            bounds, value = setting.metadata, getattr(self, setting.name)
-            if bounds and not bounds["low"] <= value <= bounds["high"]:
-                raise InputError(
-                    f"{setting.name} {value} is out of bounds; expected {bounds['low']} to {bounds['high']}"
-                )
+        super().__post_init__()
         if self.stop_on == "val_error_px" and not self.augment:
             raise InputError("stop_on val_error_px needs warps that are known; leave augment on, or use val_loss")
 
@@ -115,33 +105,3 @@ class TrainConfig:
         """What the network's constructor takes of these settings."""
         dense = {"integration_steps": self.integration_steps} if self.network == "voxelmorph" else {}
         return {"size_hw": self.size_hw, **dense}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
-        """From `to_dict`, or from any part of it. Raises InputError on an unknown setting."""
-        unknown = sorted(values.keys() - {setting.name for setting in fields(cls)})
-        if unknown:
-            raise InputError(f"unknown training setting(s) {', '.join(unknown)}")
-        known = dict(values)
-        if "size_hw" in known:
-            known["size_hw"] = int(known["size_hw"][0]), int(known["size_hw"][1])
-        return cls(**known)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, `size_hw` as a list."""
-        return {**asdict(self), "size_hw": list(self.size_hw)}
-
-    def resumed_with(self, given: dict[str, Any]) -> "TrainConfig":
-        """The configuration with those of the `given` settings that may change on resume.
-
-        Raises InputError if another one differs.
-        """
-        stored = self.to_dict()
-        wanted = TrainConfig.from_dict({**stored, **given}).to_dict()
-        changed = [name for name in stored if wanted[name] != stored[name] and name not in RESUMABLE]
-        if changed:
-            parts = [f"{name} is {stored[name]}, not {wanted[name]}" for name in changed]
-            raise InputError(
-                f"cannot resume with other settings: {'; '.join(parts)}; leave them out or use a new folder"
-            )
-        return TrainConfig.from_dict(wanted)

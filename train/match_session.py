@@ -11,8 +11,6 @@ from typing import Any
 import typer
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
@@ -23,6 +21,7 @@ from vr.train.data import Split, check_images, list_pairs, read_held_out, split_
 from vr.train.loop import resolve_device
 from vr.train.match_loop import MatchConfig, MatchTrainer
 from vr.train.memory import keep_freed_memory
+from vr.train.progress import step_bar
 from vr.train.report import save_figures, save_picture
 from vr.train.run_folder import RunFolder
 from vr.train.step_trainer import OnStep, StepTrainer
@@ -110,15 +109,11 @@ def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
 @contextmanager
 def _reporting(trainer: StepTrainer[Any, Any]) -> Iterator[OnStep]:
     """TensorBoard scalars, the loss curve, and a progress bar on stderr where that is a terminal."""
-    console = Console(stderr=True)
-    columns = TextColumn("step"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     writer = SummaryWriter(str(trainer.folder.tensorboard), purge_step=trainer.step)
-    bar = Progress(*columns, TextColumn("{task.fields[figures]}"), console=console, disable=not console.is_terminal)
-    with writer, bar as progress:
-        task = progress.add_task("train", total=trainer.config.steps, completed=trainer.step, figures="")
+    with writer, step_bar(trainer.config.steps, trainer.step) as on_progress:
 
         def on_step(trainer: StepTrainer[Any, Any], parts: dict[str, Tensor]) -> None:
-            progress.update(task, completed=trainer.step, figures=f"loss {parts['loss'].item():.2f}")
+            on_progress(trainer.step, f"loss {parts['loss'].item():.2f}")
             row = trainer.history[-1] if trainer.history else {}
             if row.get("step") == trainer.step:
                 for name, value in row.items():

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vr.models.segmenter import Backbone, SegmenterNet
 from vr.runtime.errors import InputError, ModelError
@@ -18,6 +16,7 @@ from vr.train import checkpoint
 from vr.train.checkpoint import Checkpoint
 from vr.train.loop import resolve_device
 from vr.train.memory import keep_freed_memory
+from vr.train.progress import step_bar
 from vr.train.report import save_figures, write_loss_curve
 from vr.train.run_folder import RunFolder
 from vr.train.segmenter_config import FINE_TUNING_LR, SegmenterConfig
@@ -140,17 +139,12 @@ def _announce(trainer: SegmenterTrainer, out: Path) -> None:
 
 @contextmanager
 def _progress(trainer: SegmenterTrainer) -> Iterator[OnStep]:
-    """A bar on stderr over all steps, with the newest loss and IoU; nothing where stderr is no terminal."""
-    console = Console(stderr=True)
-    bar = TextColumn("step"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    columns = *bar, TextColumn("{task.fields[figures]}")
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        total = trainer.config.epochs * trainer.steps_per_epoch
-        task = progress.add_task("train", total=total, completed=trainer.step, figures="")
+    """A bar on stderr over all steps, with the newest loss and IoU."""
+    with step_bar(trainer.config.epochs * trainer.steps_per_epoch, trainer.step) as on_progress:
 
         def on_step(step: int, loss: float) -> None:
             iou = f", IoU {trainer.history[-1]['val_iou_person']:.3f}" if trainer.history else ""
-            progress.update(task, completed=step, figures=f"epoch {trainer.epoch + 1}, loss {loss:.4f}{iou}")
+            on_progress(step, f"epoch {trainer.epoch + 1}, loss {loss:.4f}{iou}")
 
         yield on_step
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vr.runtime.errors import InputError
 from vr.runtime.stopping import stop_on_signals
@@ -21,6 +19,7 @@ from vr.train.finetune import finetuning_settings, read_base
 from vr.train.loop import OnStep, Trainer, fit, measure_test_pairs, resolve_device
 from vr.train.memory import explained_lack_of_memory
 from vr.train.processes import Processes
+from vr.train.progress import step_bar
 from vr.train.report import Reporter, write_figures, write_loss_curve
 from vr.train.run_folder import RunFolder
 
@@ -137,19 +136,12 @@ def _announce(trainer: Trainer, out: Path) -> None:
 
 @contextmanager
 def _progress(trainer: Trainer) -> Iterator[OnStep]:
-    """A bar on stderr over all steps, with the newest loss and validation loss; nothing where stderr is no
-    terminal.
-    """
-    console = Console(stderr=True)
-    bar = TextColumn("step"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    columns = *bar, TextColumn("{task.fields[figures]}")
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        total = trainer.config.epochs * trainer.steps_per_epoch
-        task = progress.add_task("train", total=total, completed=trainer.step, figures="")
+    """A bar on stderr over all steps, with the newest loss and validation loss."""
+    with step_bar(trainer.config.epochs * trainer.steps_per_epoch, trainer.step) as on_progress:
 
         def on_step(step: int, loss: float) -> None:
             val = f", val {trainer.history[-1]['val_loss']:.4f}" if trainer.history else ""
-            progress.update(task, completed=step, figures=f"epoch {trainer.epoch + 1}, loss {loss:.4f}{val}")
+            on_progress(step, f"epoch {trainer.epoch + 1}, loss {loss:.4f}{val}")
 
         yield on_step
 
