@@ -52,15 +52,9 @@ class Plan:
 
 def check_plan(plan: Plan, net: RegistrationNet) -> None:
     """Raises ModelError, with the sizes that work, if `net` cannot be exported as planned."""
+    if plan.graph == "overlay":
+        _check_overlay(plan)
     name, (height, width) = net.network, plan.size_hw
-    if plan.dynamic and plan.graph == "overlay":
-        raise ModelError("--dynamic is for the estimate graph; the overlay graph takes frames of any size anyway")
-    if plan.graph == "overlay" and plan.mode in contours.FILTERS.keys() - set(contours.SMOOTH):
-        raise ModelError(
-            f"no overlay graph of mode {plan.mode}: its edges are decided at a threshold, where a graph rounds "
-            "otherwise than the live preprocessing; use --graph estimate, or train with mode "
-            f"{' or '.join(contours.SMOOTH)}"
-        )
     if not net.dynamic:
         only = f"{net.size_hw[0]}x{net.size_hw[1]}"
         if plan.dynamic:
@@ -77,6 +71,17 @@ def check_plan(plan: Plan, net: RegistrationNet) -> None:
             f"{_next_multiple(height, net.size_multiple)}x{_next_multiple(width, net.size_multiple)}"
         )
     _try_size(net, plan.size_hw)
+
+
+def _check_overlay(plan: Plan) -> None:
+    if plan.dynamic:
+        raise ModelError("--dynamic is for the estimate graph; the overlay graph takes frames of any size anyway")
+    if plan.mode in contours.FILTERS.keys() - set(contours.SMOOTH):
+        raise ModelError(
+            f"no overlay graph of mode {plan.mode}: its edges are decided at a threshold, where a graph rounds "
+            "otherwise than the live preprocessing; use --graph estimate, or train with mode "
+            f"{' or '.join(contours.SMOOTH)}"
+        )
 
 
 def _next_multiple(length: int, multiple: int) -> int:

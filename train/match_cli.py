@@ -72,21 +72,13 @@ def match(
     config = replace(config, batch=batch, seed=seed, workers=workers, lr=lr or config.lr, steps=steps or config.steps)
     if not folders:
         config = replace(config, shares=GENERATED_ONLY)
-    given = [
-        *(folders or []),
-        "--out",
-        out,
-        "--steps",
-        config.steps,
-        "--batch",
-        batch,
-        "--lr",
-        config.lr,
-        "--seed",
-        seed,
-    ]
-    for option, path in (("--hold-out", hold_out), ("--start", start), ("--finetune", finetune)):
-        given += [] if path is None else [option, path]
-    again = shlex.join(["vr-train", "match", *map(str, given), "--resume"])
+    options = {"--out": out, "--hold-out": hold_out, "--start": start, "--finetune": finetune, "--steps": config.steps}
+    options |= {"--batch": batch, "--lr": config.lr, "--seed": seed}
+    again = _command([*(folders or []), *(word for pair in options.items() if pair[1] is not None for word in pair)])
     request = Request(folders or [], hold_out, out, finetune or start, device, resume, again)
     (run_match_session if finetune is None else run_finetune_session)(request, config)
+
+
+def _command(words: list[object]) -> str:
+    """What to type to go on."""
+    return shlex.join(["vr-train", "match", *map(str, words), "--resume"])
