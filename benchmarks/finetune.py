@@ -33,7 +33,6 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--start", default="default")
     parser.add_argument("--rigs", type=int, default=2, help="misalignments per clip")
-    parser.add_argument("--steps", type=int, default=0, help="0: the recipe's own")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args(words)
     pin_threads(1)
@@ -41,7 +40,7 @@ def main(words: list[str] | None = None) -> None:
     clips = sorted((arguments.data / "m3svd").iterdir())
     for folder, seed, night in product(clips, range(arguments.rigs), (False, True)):
         row = {"clip": folder.name, "rig": seed, "light": "night" if night else "as recorded"}
-        row |= measure_clip(read_clip(folder), seed, night, arguments.start, arguments.steps)
+        row |= measure_clip(read_clip(folder), seed, night, arguments.start)
         report["clips"].append(row)
         print(json.dumps(row), flush=True)
     report["means"] = {light: means([row for row in report["clips"] if row["light"] == light]) for light in LIGHTS}
@@ -58,33 +57,32 @@ def means(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def measure_clip(clip: Clip, seed: int, night: bool, start: str, steps: int) -> dict[str, Any]:
+def measure_clip(clip: Clip, seed: int, night: bool, start: str) -> dict[str, Any]:
     """Errors before and after, px at 320 px width: medians over the frames that were kept out."""
-    from dataclasses import replace
+    from vr.train.finetune_session import run_finetune_session
 
+    seen, truth = as_seen(clip, seed, night)
+    learned, size_hw = round(LEARNED_SHARE * len(seen)), clip[0][1].shape[:2]
+    with tempfile.TemporaryDirectory() as scratch:
+        write_pairs(seen[:learned], Path(scratch) / "pairs")
+        out = Path(scratch) / "run"
+        rig = run_finetune_session([Path(scratch) / "pairs"], Path(start), out, seed)
+        before, after = (errors_px(Path(one), seen[learned:], truth) for one in (start, out / "best.pt"))
+    found = {"learned": learned, "measured": len(seen) - learned, "before": before, "after": after}
+    found |= {"scatter_px": round(rig["scatter_px"], 3)}
+    return {**found, "rig_error_px": round(theta_error_px(rig["theta"], truth, (size_hw[0], size_hw[1])), 3)}
+
+
+def as_seen(clip: Clip, seed: int, night: bool) -> tuple[Clip, NDArray[np.float64]]:
+    """The pairs as the misaligned cameras see them, and the misalignment (2, 3) in native px, RGB to IR."""
     from vr.train.augment import LIMITS
-    from vr.train.finetune_session import FINETUNE, run_finetune_session
     from vr.train.match_data import random_matrix
-    from vr.train.match_session import Request
 
     size_hw = clip[0][1].shape[0], clip[0][1].shape[1]
     truth = random_matrix(np.random.default_rng((seed, 99)), size_hw, LIMITS)
     seen = [(cv2.warpAffine(ir, truth, size_hw[::-1]), rgb) for ir, rgb in clip]
-    if night:
-        rng = np.random.default_rng((seed, 7))
-        seen = [at_night(rng, ir, rgb) for ir, rgb in seen]
-    learned = round(LEARNED_SHARE * len(seen))
-    config = replace(FINETUNE, steps=steps or FINETUNE.steps, seed=seed)
-    with tempfile.TemporaryDirectory() as scratch:
-        write_pairs(seen[:learned], Path(scratch) / "pairs")
-        out = Path(scratch) / "run"
-        figures = run_finetune_session(Request([Path(scratch) / "pairs"], None, out, Path(start), "cpu"), config)
-        before, after = (errors_px(Path(one), seen[learned:], truth) for one in (start, out / "best.pt"))
-        rig = json.loads((out / "rig.json").read_text(encoding="utf-8"))
-    found = {"kept_training": figures["kept_training"]}
-    found |= {f"scatter_{name}_px": round(figures[name]["scatter_px"], 3) for name in ("before", "after", "trained")}
-    found |= {"learned": learned, "measured": len(seen) - learned, "before": before, "after": after}
-    return {**found, "rig_error_px": round(theta_error_px(rig["theta"], truth, size_hw), 3)}
+    rng = np.random.default_rng((seed, 7))
+    return [at_night(rng, ir, rgb) for ir, rgb in seen] if night else seen, truth
 
 
 def read_clip(folder: Path) -> Clip:

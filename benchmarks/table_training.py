@@ -14,9 +14,7 @@ def render_finetune(result: dict[str, Any]) -> str:
         [light, str(one["rows"]), *(f"{one[name]:.2f}" for name in _ERRORS), f"{one['nearer']} of {one['rows']}"]
         for light, one in result["means"].items()
     ]
-    kept = sum(bool(row["kept_training"]) for row in result["clips"])
-    what = f"Started from {result['start']}; the trained weights were kept in {kept} of {len(result['clips'])} runs"
-    return f"{markdown_table(head, 1, rows)}\n\n{what}. {machine_line(result['machine'])}."
+    return f"{markdown_table(head, 1, rows)}\n\nStarted from {result['start']}. {machine_line(result['machine'])}."
 
 
 def render_loader(result: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
-"""`vr-train match --finetune`: one transform out of many pairs, aligned pairs out of it, and a network that goes on."""
+"""`vr-train match --finetune`: one transform out of many pairs, and a network that knows it."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,17 +9,14 @@ import pytest
 import torch
 
 from tests.train_command import refused, vr_train_here
-from vr.models.match import MatchNet
 from vr.models.rig import RigNet
 from vr.runtime import Aligner
 from vr.runtime.embedded import EMBEDDED
 from vr.runtime.errors import InputError, OutputError
-from vr.runtime.geometry import Float64Array, apply_matrix, compose, matrix_to_theta, theta_to_matrix
+from vr.runtime.geometry import Float64Array, apply_matrix, matrix_to_theta, theta_to_matrix
 from vr.runtime.sim import Simulator
 from vr.train import checkpoint, finetune_session, rig_footage
 from vr.train.data import list_pairs, read_image
-from vr.train.finetune_session import FINETUNE, run_finetune_session
-from vr.train.match_session import Request
 from vr.train.torch_session import TorchSession
 
 RIG = np.array([[0.97, 0.05, 0.08], [-0.04, 1.02, -0.06]])
@@ -31,7 +27,7 @@ RGB_HW, IR_HW = (240, 320), (192, 256)
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve pairs of one generated scene with people, seen by a rig with the transform `RIG`."""
     folder = tmp_path_factory.mktemp("rig")
-    scene = Simulator(3, IR_HW, RGB_HW, misalignment=RIG, drift_px_s=0.0)
+    scene = Simulator(3, RGB_HW, IR_HW, misalignment=RIG, drift_px_s=0.0)
     for role in ("ir", "rgb"):
         (folder / role).mkdir()
     for number in range(12):
@@ -129,31 +125,36 @@ def test_pairs_of_cameras_that_move_are_refused(footage: Path, tmp_path: Path) -
         rig_footage.find_rig(built_in("small"), list_pairs(tmp_path), 0)
 
 
-def test_fine_tuning_leaves_a_network_that_exports_and_the_way_to_it(
+def test_fine_tuning_leaves_a_network_that_knows_the_rig(
     footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (rig_footage, finetune_session):
-        monkeypatch.setattr(module, "VIEWS", 12)
+        monkeypatch.setattr(module, "VIEWS", 24)
     out = tmp_path / "rig"
-    config = replace(FINETUNE, steps=2, batch=2, scenes=2, val_every=2, val_samples=2, workers=0)
-    figures = run_finetune_session(Request([footage], None, out, Path("small"), "cpu"), config)
-    assert figures["unseen_pairs"] == 2 and figures["after"]["scatter_px"] < 2.0
-    left = {"aligned", "best.pt", "figures.json", "last.pt", "loss_curve.png", "rig.json", "tensorboard"}
-    assert {path.name for path in out.iterdir()} == left
+    done = vr_train_here("match", footage, "--finetune", "small", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "100% of 12 pairs aligned" in done.stdout and f"vr-export {out / 'best.pt'}" in done.stdout
+    assert {path.name for path in out.iterdir()} == {"aligned", "best.pt", "rig.json"}
     theta = np.array(json.loads((out / "rig.json").read_text())["theta"])
     assert rig_footage.theta_distance_px(theta, RIG) < 1.0
     saved, before = checkpoint.load(out / "best.pt"), checkpoint.load(Path("small"))
     net = saved.build()
     assert isinstance(net, RigNet) and net.size_hw == (160, 208) and net.match.rounds == (3, 2, 1)
-    assert not net.get_buffer("correction").equal(torch.eye(2, 3))
-    trained = checkpoint.load(out / "last.pt").weights
-    changed = {name for name, value in trained.items() if not value.equal(before.weights[name])}
-    assert "encoder.head4.weight" in changed and not any(name.startswith("judge") for name in changed)
-    kept = net.match.state_dict()
-    expected = trained if figures["kept_training"] else before.weights
-    assert all(value.equal(expected[name]) for name, value in kept.items())
-    again = run_finetune_session(Request([footage], None, out, Path("small"), "cpu", resume=True), config)
-    assert again["after"] == figures["after"]
+    assert all(value.equal(before.weights[name]) for name, value in net.match.state_dict().items())
+    assert saved.training["finetuned_from"] == before.run and saved.run.startswith("rig-")
+    knowing, plain = (own_distance_px(built_in(name), footage, theta) for name in (str(out / "best.pt"), "small"))
+    assert knowing < 0.2 * plain
+    again = vr_train_here("match", footage, "--finetune", out / "best.pt", "--out", tmp_path / "again")
+    assert again.returncode == 0, again.stderr
+    assert json.loads((tmp_path / "again" / "rig.json").read_text()) == json.loads((out / "rig.json").read_text())
+
+
+def own_distance_px(aligner: Aligner, footage: Path, theta: Float64Array) -> float:
+    """Median distance of the pairs' single answers from `theta`."""
+    pairs = list_pairs(footage)
+    found = [aligner.estimate(read_image(pair.ir), read_image(pair.rgb)).matrix_rgb_to_ir for pair in pairs]
+    answers = [matrix_to_theta(matrix, RGB_HW, IR_HW) for matrix in found if matrix is not None]
+    return float(np.median([rig_footage.theta_distance_px(one, theta) for one in answers]))
 
 
 @pytest.mark.parametrize(
@@ -161,6 +162,7 @@ def test_fine_tuning_leaves_a_network_that_exports_and_the_way_to_it(
     [
         (("--finetune", "nothing.pt"), "cannot read the checkpoint nothing.pt"),
         (("--finetune", "default", "--start", "default"), "--finetune goes without --start"),
+        (("--finetune", "default", "--resume", "--steps", "9"), "--finetune goes without --resume, --steps"),
         (("--finetune", "dense"), "holds a match-dense network, expected match"),
     ],
 )
@@ -188,25 +190,27 @@ def test_the_distance_of_two_transforms_is_the_project_s_grid_error() -> None:
     assert rig_footage.theta_distance_px(theta, RIG) == pytest.approx(5.0)
 
 
-def test_a_systematic_error_is_taken_off_in_the_ir_frame(footage: Path) -> None:
-    """The answers of the corrected network lie around the transform that was asked for."""
-    saved, pairs = checkpoint.load(Path("small")), list_pairs(footage)[:4]
-    wanted = compose(np.array([[1.02, 0.0, 0.01], [0.01, 0.99, -0.02]]), RIG)
-    correction = rig_footage.systematic_error(built_in("small"), pairs, wanted)
-    net = saved.build()
-    assert isinstance(net, MatchNet)
-    corrected = Aligner(TorchSession(RigNet.around(net, correction.tolist()), "gray", "r"))
-    far, near = (rig_footage.agreement(one, pairs, wanted) for one in (built_in("small"), corrected))
-    assert near.scatter_px < 0.5 < far.scatter_px
-    assert near.confidence == pytest.approx(far.confidence, abs=1e-6)
-    assert near.is_better_than(far) and not far.is_better_than(near)
+def net_with_prior(scatter_px: float) -> RigNet:
+    return RigNet((240, 320), rig=RIG.tolist(), scatter_px=scatter_px)
 
 
-def test_nearer_answers_that_are_less_sure_are_not_better() -> None:
-    assert not rig_footage.Agreement(0.1, 0.7).is_better_than(rig_footage.Agreement(0.2, 0.9))
-    assert rig_footage.Agreement(0.1, 0.9).is_better_than(rig_footage.Agreement(np.inf, 0.2))
+@pytest.mark.parametrize(("shift_px", "left_px"), [(0.5, 0.5 / 17), (1.0, 0.5), (2.0, 2.0 * 16 / 17), (20.0, 20.0)])
+def test_an_answer_is_drawn_to_the_rig_as_long_as_it_is_near(shift_px: float, left_px: float) -> None:
+    """d^4 / (d^4 + (3 scatter)^4) of a distance of half the reach, the reach, twice the reach, and of a knock."""
+    shifted = RIG + np.array([[0, 0, shift_px / 160.0], [0, 0, 0]])
+    drawn = net_with_prior(1.0 / 3.0).drawn(torch.from_numpy(shifted).float()[None])[0].double().numpy()
+    assert rig_footage.theta_distance_px(drawn, RIG) == pytest.approx(left_px, rel=1e-3)
 
 
-def test_a_correction_has_two_rows_of_three() -> None:
-    with pytest.raises(ValueError, match="2x3 numbers"):
-        RigNet((96, 128), correction=((1.0, 0.0), (0.0, 1.0)))
+def test_the_distance_is_the_root_mean_square_over_the_frame() -> None:
+    offset = np.array([[0.01, -0.02, 0.005], [0.015, 0.01, -0.02]])
+    x, y = np.meshgrid(np.linspace(-1, 1, 401), np.linspace(-1, 1, 401))
+    moved = offset @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)]) * np.array([[160.0], [120.0]])
+    found = net_with_prior(1.0)._mean_square_px(torch.from_numpy(offset).float()[None])
+    assert float(found) == pytest.approx(float(np.square(moved).sum(axis=0).mean()), rel=0.01)
+
+
+@pytest.mark.parametrize(("rig", "scatter_px"), [(((1.0, 0.0), (0.0, 1.0)), 1.0), (RIG.tolist(), 0.0)])
+def test_a_prior_is_a_transform_and_a_length(rig: list[list[float]], scatter_px: float) -> None:
+    with pytest.raises(ValueError, match="2x3 numbers and a length"):
+        RigNet((96, 128), rig=rig, scatter_px=scatter_px)

@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from vr.runtime import cli_errors
-from vr.train.match_cli import Batch, Device, Folders, HoldOut, Resume, Seed, Steps, Workers
+from vr.train.match_cli import Batch, Device, Folders, HoldOut, Rate, Resume, Seed, Steps, Workers
 
 Base = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of vr-train match; it stays as it is.")]
 Out = Annotated[Path, typer.Option(help="Folder for checkpoints and figures.")]
-Rate = Annotated[float, typer.Option(min=1e-6, max=1.0, help="Peak learning rate.")]
 
 
 def register(app: typer.Typer) -> None:

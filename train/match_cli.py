@@ -19,17 +19,14 @@ Folders = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder for checkpoints and figures.")]
 Steps = Annotated[int, typer.Option(min=0, help="Optimizer steps; 0 for the recipe's own.")]
 Batch = Annotated[int, typer.Option(min=2, help="Samples per step.")]
-Rate = Annotated[
-    float | None,
-    typer.Option(min=1e-6, max=1.0, show_default="0.003, --finetune: 0.0003", help="Peak learning rate."),
-]
+Rate = Annotated[float, typer.Option(min=1e-6, max=1.0, help="Peak learning rate.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
 Start = Annotated[Path | None, typer.Option(help="Checkpoint of another run to begin with, instead of chance.")]
 Finetune = Annotated[
     Path | None,
     typer.Option(
         metavar="CHECKPOINT",
-        help="Adapt these weights to one rig: DIR holds its pairs as they are, not aligned; dozens suffice.",
+        help="Teach this network one rig, in seconds: DIR holds its pairs as they are, not aligned; dozens suffice.",
     ),
 ]
 HoldOut = Annotated[Path | None, typer.Option(help="JSON that names the pairs to keep for the test, by folder name.")]
@@ -51,7 +48,7 @@ def match(
     finetune: Finetune = None,
     steps: Steps = 0,
     batch: Batch = 8,
-    lr: Rate = None,
+    lr: Rate = 3e-3,
     seed: Seed = 0,
     workers: Workers = 1,
     resume: Resume = False,
@@ -62,21 +59,27 @@ def match(
     """
     for module in ("torch", "tensorboard", "matplotlib"):
         cli_errors.require(module, "train")
-    from vr.train.finetune_session import FINETUNE, run_finetune_session
+    if finetune is not None:
+        others = {"--start": start, "--hold-out": hold_out, "--resume": resume, "--steps": steps}
+        return _finetune(folders or [], finetune, out, seed, others)
     from vr.train.match_loop import GENERATED_ONLY, MatchConfig
     from vr.train.match_session import Request, run_match_session
 
-    if finetune is not None and (start is not None or hold_out is not None):
-        raise InputError("--finetune goes without --start and --hold-out: it begins with its checkpoint, on one rig")
-    config = MatchConfig() if finetune is None else FINETUNE
-    config = replace(config, batch=batch, seed=seed, workers=workers, lr=lr or config.lr, steps=steps or config.steps)
-    if not folders:
-        config = replace(config, shares=GENERATED_ONLY)
-    options = {"--out": out, "--hold-out": hold_out, "--start": start, "--finetune": finetune, "--steps": config.steps}
-    options |= {"--batch": batch, "--lr": config.lr, "--seed": seed}
+    config = MatchConfig(batch=batch, lr=lr, seed=seed, workers=workers)
+    config = replace(config, steps=steps or config.steps, shares=config.shares if folders else GENERATED_ONLY)
+    options = {"--out": out, "--hold-out": hold_out, "--start": start, "--steps": config.steps}
+    options |= {"--batch": batch, "--lr": lr, "--seed": seed}
     again = _command([*(folders or []), *(word for pair in options.items() if pair[1] is not None for word in pair)])
-    request = Request(folders or [], hold_out, out, finetune or start, device, resume, again)
-    (run_match_session if finetune is None else run_finetune_session)(request, config)
+    run_match_session(Request(folders or [], hold_out, out, start, device, resume, again), config)
+
+
+def _finetune(folders: list[Path], start: Path, out: Path, seed: int, unsuitable: dict[str, object]) -> None:
+    from vr.train.finetune_session import run_finetune_session
+
+    given = [name for name, value in unsuitable.items() if value]
+    if given:
+        raise InputError(f"--finetune goes without {', '.join(given)}: it begins with its checkpoint and takes seconds")
+    run_finetune_session(folders, start, out, seed)
 
 
 def _command(words: list[object]) -> str:

@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 
 from vr.runtime.aligner import Aligner
-from vr.runtime.alignment import Alignment
 from vr.runtime.errors import InputError, OutputError
 from vr.runtime.geometry import (
     Float64Array,
@@ -37,7 +36,6 @@ _VIEW_RANGE = WarpRange(shift_share=0.06, rotation_deg=6.0, scale=(0.9, 1.1), sh
 _LEAST_PAIRS = 8
 _FAR_PX = 5.0
 _LEAST_AGREEING = 0.5
-_SLACK_CONFIDENCE = 0.01
 _STANDARD_HW: SizeHw = (240, 320)
 
 OnDone = Callable[[], None]
@@ -54,20 +52,6 @@ class Rig:
     theta: Float64Array
     answered: float
     scatter_px: float
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """scatter_px: median distance of single answers from a transform, px at 320 px width; a refused pair is infinitely
-    far. confidence: their mean.
-    """
-
-    scatter_px: float
-    confidence: float
-
-    def is_better_than(self, other: "Agreement") -> bool:
-        """Nearer, and not less sure."""
-        return self.scatter_px < other.scatter_px and self.confidence > other.confidence - _SLACK_CONFIDENCE
 
 
 def find_rig(aligner: Aligner, pairs: Sequence[Pair], seed: int, on_done: OnDone = lambda: None) -> Rig:
@@ -93,22 +77,6 @@ def find_rig(aligner: Aligner, pairs: Sequence[Pair], seed: int, on_done: OnDone
     theta = _over_views(aligner, pairs, rough, np.random.default_rng((seed, 60)), on_done)
     own = [theta_distance_px(one, theta) for one in found]
     return Rig(theta, len(found) / len(pairs), float(np.median(own)))
-
-
-def systematic_error(aligner: Aligner, pairs: Sequence[Pair], theta: Float64Array) -> Float64Array:
-    """(2, 3) float64, normalised, in the IR frame: what brings the pairs' median answer to `theta`; the identity if
-    none of them is aligned.
-    """
-    found = [answer for answer in (_ask(aligner, pair, lambda: None) for pair in pairs) if answer is not None]
-    return compose(theta, invert(np.median(found, axis=0))) if found else np.eye(2, 3)
-
-
-def agreement(aligner: Aligner, pairs: Sequence[Pair], theta: Float64Array) -> Agreement:
-    """How near the pairs' single answers come to `theta`."""
-    results = [aligner.estimate(read_image(pair.ir), to_bgr(read_image(pair.rgb))) for pair in pairs]
-    found = [_theta_of(one) for one in results]
-    distances = [np.inf if theta_ is None else theta_distance_px(theta_, theta) for theta_ in found]
-    return Agreement(float(np.median(distances)), float(np.mean([one.confidence or 0.0 for one in results])))
 
 
 def write_aligned(pairs: Sequence[Pair], theta: Float64Array, folder: Path) -> None:
@@ -171,13 +139,8 @@ def _ask(aligner: Aligner, pair: Pair, on_done: OnDone) -> Float64Array | None:
 
 
 def _theta(aligner: Aligner, ir: Frame, rgb: Frame) -> Float64Array | None:
-    return _theta_of(aligner.estimate(ir, to_bgr(rgb)))
-
-
-def _theta_of(one: Alignment) -> Float64Array | None:
-    if one.matrix_rgb_to_ir is None:
-        return None
-    return matrix_to_theta(one.matrix_rgb_to_ir, one.rgb_hw, (one.ir.shape[0], one.ir.shape[1]))
+    matrix = aligner.estimate(ir, to_bgr(rgb)).matrix_rgb_to_ir
+    return None if matrix is None else matrix_to_theta(matrix, (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1]))
 
 
 def _over_views(
