@@ -144,6 +144,8 @@ def test_fine_tuning_leaves_a_network_that_knows_the_rig(
     assert saved.training["finetuned_from"] == before.run and saved.run.startswith("rig-")
     knowing, plain = (own_distance_px(built_in(name), footage, theta) for name in (str(out / "best.pt"), "small"))
     assert knowing < 0.2 * plain
+    taken = refused(vr_train_here("match", footage, "--finetune", "small", "--out", out))
+    assert taken.endswith("exists and is not empty; name another --out")
     again = vr_train_here("match", footage, "--finetune", out / "best.pt", "--out", tmp_path / "again")
     assert again.returncode == 0, again.stderr
     assert json.loads((tmp_path / "again" / "rig.json").read_text()) == json.loads((out / "rig.json").read_text())

@@ -34,7 +34,7 @@ def run_finetune_session(folders: list[Path], start: Path, out: Path, seed: int)
     """
     saved = _checked(folders, start)
     run_folder = RunFolder(out)
-    run_folder.check_free()
+    run_folder.check_free(resumable=False)
     pairs = list_pairs(folders[0])
     check_images(pairs)
     net = _match_net(saved)

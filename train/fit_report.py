@@ -54,7 +54,7 @@ def run_fit(files: PairFiles, size_hw: SizeHw, config: FitConfig, out: Path) -> 
     Raises InputError for unusable files or sizes, OutputError if `out` holds something or cannot be written.
     """
     folder = RunFolder(out)
-    folder.check_free()
+    folder.check_free(resumable=False)
     ir, rgb = files.read()
     moving, fixed = (torch.from_numpy(network_input(image, size_hw, files.mode)) for image in (ir, rgb))
     fitted = fit_pair(moving, fixed, config)

@@ -42,10 +42,11 @@ class RunFolder:
         """Folder for `tensorboard --logdir`."""
         return self.root / "tensorboard"
 
-    def check_free(self) -> None:
+    def check_free(self, resumable: bool = True) -> None:
         """Raises OutputError if the folder holds anything: nothing is overwritten."""
         if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
-            raise OutputError(f"{self.root} exists and is not empty; add --resume to go on, or name another --out")
+            go_on = "add --resume to go on, or " if resumable else ""
+            raise OutputError(f"{self.root} exists and is not empty; {go_on}name another --out")
 
     def start(self) -> None:
         """Creates the folder. Raises OutputError if it is not free, or cannot be written to."""
