@@ -79,10 +79,10 @@ def draw_pairs(count: int, overlap: bool) -> list[MaskPair]:
 
 
 def _draw(seed: int) -> MaskPair | None:
+    from vr.runtime.mask import dice
     from vr.runtime.sim import Simulator
     from vr.runtime.sim.misalignment import random_misalignment
     from vr.runtime.warp import warp_matrix
-    from vr.train.evaluate.measures import dice
 
     rng = np.random.default_rng((seed, 7))
     theta = random_misalignment(rng, shift=0.3, rotation_deg=10.0, scale=(0.85, 1.15))
@@ -119,8 +119,8 @@ def fitted_dice(pair: MaskPair, loss: str, steps: int) -> float:
     import torch
 
     from vr.models.spatial_transformer import SpatialTransformer
+    from vr.runtime.mask import dice
     from vr.runtime.preprocess import network_input
-    from vr.train.evaluate.measures import dice
     from vr.train.fit import FitConfig, fit_pair
 
     torch.set_num_threads(1)

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vr.runtime.geometry import Float64Array, compose
+from vr.runtime.mask import dice
 from vr.runtime.sim import Simulator
 from vr.runtime.sim.misalignment import DEFAULT_MISALIGNMENT, random_misalignment
 from vr.runtime.warp import warp_matrix
 from vr.train.data import MANIFEST
-from vr.train.evaluate.measures import dice
 from vr.train.evaluate.pairs import TRUTH
 
 FRAME_HW = (240, 320)

@@ -15,12 +15,14 @@ from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError, ModelError
 from vr.runtime.evidence import Transform
 from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, theta_to_matrix, to_3x3
+from vr.runtime.mask import dice
 from vr.runtime.person_masks import MaskPair, PersonMasks
 from vr.runtime.preprocess import MODES, Frame, check_frame, network_input, to_gray, view_input
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.search import DEFAULT_SEARCH, REFUSE_BELOW, Answer, Views, check_search, is_sane, search_for
 from vr.runtime.session import Runner, Session
 from vr.runtime.temporal import DenseFilter, TemporalFilter, ThetaFilter, corner_distance
+from vr.runtime.warp import flow_source_map, warp_map, warp_matrix
 
 MIN_CONTENT_STD = 1.0 / 255.0
 """A network input with a smaller standard deviation (one grey level) shows nothing to align."""
@@ -29,6 +31,7 @@ MAX_CORNER_FRAMES = 1.0
 AREA_SCALE_RANGE = (0.2, 5.0)
 """Plausible local area scale of theta; the network looks at whole frames, so 1 means the same field of view."""
 
+_HALF = 0.5
 # Areas of a flow are measured between every so many-th pixel.
 _FLOW_STEP = 8
 
@@ -44,6 +47,7 @@ class _PairLook:
         self.rgb_hw, self.ir_hw = (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1])
         self.timings_ms: dict[str, float] = {}
         self._session, self._info, self._ir, self._rgb = session, session.info, ir, rgb
+        self._made_masks = make_masks is not None
         fault = ""
         if make_masks is not None:
             start = time.perf_counter()
@@ -68,11 +72,23 @@ class _PairLook:
         outputs = self._session.run({"moving": moving, "fixed": fixed}, self._info.transform_names)
         self._spend("estimate", start)
         added: Transform = outputs[self._info.transform_names[0]][0]
-        confidence = float(outputs["confidence"][0]) if self._info.has_confidence else None
+        confidence = float(outputs["confidence"][0]) if self._info.has_confidence else self._overlap(added)
         information: Transform | None = outputs["information"][0] if self._info.has_information else None
         if not is_trusted(added, None):
             return Answer(confidence=confidence, information=information)
         return self._answer(added, confidence, information, views)
+
+    def _overlap(self, added: Transform) -> float | None:
+        """Dice of masks that were made here, as `added` aligns them: the confidence of a model that has none itself."""
+        if not self._made_masks or not np.isfinite(added).all():
+            return None
+        size_hw = self._info.size_hw
+        moving = (self._moving[0, 0] > _HALF).astype(np.uint8)
+        if added.ndim == 2:
+            moved = warp_matrix(moving, theta_to_matrix(added, size_hw, size_hw), size_hw)
+        else:
+            moved = warp_map(moving, flow_source_map(added.astype(np.float32), size_hw, size_hw))
+        return dice(moved > 0, self._fixed[0, 0] > _HALF)
 
     def _answer(
         self, added: Transform, confidence: float | None, information: Transform | None, views: Views | None
@@ -108,6 +124,7 @@ class Aligner:
     Frames are numpy arrays as OpenCV gives them: RGB camera (H, W, 3) uint8 BGR; IR (h, w), (h, w, 1) or (h,
     w, 3) uint8, or (h, w) uint16. Sizes may differ, and may change. A model of mode `mask` takes person masks
     instead (person non-zero, rest 0), or frames if it is given what makes masks of them (`vr.runtime.person_masks`).
+    Of masks made so, Dice after the alignment is the confidence if the model has none.
     One instance serves one video from one thread.
     """
 

@@ -242,6 +242,8 @@ def _describe(aligner: Aligner, options: LiveOptions) -> str:
     lines = [f"model: {name}, {size}, run {info.training_run or 'unknown'}", f"provider: {aligner.provider}"]
     if options.mode == "mask":
         lines.append(f"masks: {options.masks.describe()}")
-    if not info.has_confidence:
+    if not info.has_confidence and options.mode == "mask":
+        lines.append("confidence: Dice of the two masks as they are aligned; below 0.5 nothing is shown as aligned")
+    elif not info.has_confidence:
         lines.append("this model gives no confidence: a wrong alignment is not recognised as wrong")
     return "\n".join(lines)

@@ -3,6 +3,7 @@ right.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +20,12 @@ def without_specks(mask: Mask) -> Mask:
     keep = np.zeros(count, np.uint8)
     keep[1:] = stats[1:, cv2.CC_STAT_AREA] >= _SPECK_SHARE * mask.size
     return np.take(keep, np.asarray(labels, dtype=np.int32))
+
+
+def dice(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """`2 |A n B| / (|A| + |B|)` of two boolean masks of one shape (Dice, Ecology 1945); 1 if both are empty."""
+    whole = int(a.sum()) + int(b.sum())
+    return 2.0 * float((a & b).sum()) / whole if whole else 1.0
 
 
 def hole_share(mask: Mask) -> float:

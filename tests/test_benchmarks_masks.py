@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import masks
-from vr.train.evaluate.measures import dice
+from vr.runtime.mask import dice
 
 
 def test_pairs_are_drawn_as_the_group_says() -> None:

@@ -12,8 +12,8 @@ from benchmarks.thesis_rows import Experiment, experiments, group_figures, setti
 from benchmarks.thesis_scenes import DataSet, draw_scene, true_dice, write_data_set
 from tests.helpers import REPOSITORY
 from vr.runtime.contours import FILTERS
+from vr.runtime.mask import dice
 from vr.train.data import list_pairs, read_mask
-from vr.train.evaluate.measures import dice
 from vr.train.evaluate.rows import Row
 
 MASKS = DataSet("many", one_rig=False, apart_half=True, train=3, val=1, test=4)

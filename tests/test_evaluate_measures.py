@@ -6,9 +6,9 @@ import torch
 
 from tests.helpers import smooth_scene
 from vr.runtime.geometry import apply_affine, grid_points, invert
+from vr.runtime.mask import dice
 from vr.runtime.warp import affine_source_map
 from vr.train.evaluate.measures import (
-    dice,
     folding_share,
     iou,
     landmark_error_px,

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.footage import Footage, Shoot, record
-from tests.onnx_models import affine_info, write_affine, write_segmenter
+from tests.onnx_models import affine_info, edit_metadata, write_affine, write_dense, write_segmenter
 from vr.runtime import Aligner
 from vr.runtime.errors import InputError, ModelError
 from vr.runtime.mask import Mask
@@ -68,6 +68,29 @@ def test_the_network_sees_masks_and_the_frames_are_aligned(tmp_path: Path, red: 
     assert one.moved[60, 80].tolist() == [230, 230, 230]
     assert "masks" in one.timings_ms
     np.testing.assert_allclose(one.matrix_rgb_to_ir, [[1, 0, SHIFT_PX], [0, 1, 0]], atol=1e-5)
+
+
+@pytest.mark.parametrize("off_px", [0, 10, 60])
+@pytest.mark.parametrize("kind", ["affine", "dense"])
+def test_without_a_confidence_the_masks_say_whether_they_were_aligned(
+    tmp_path: Path, masks: PersonMasks, kind: str, off_px: int
+) -> None:
+    """Against Dice of two discs of radius r whose centres are `off_px` apart: their lens by the formula of plane
+    geometry.
+    """
+    size_hw = (48, 64)
+    x_px = (SHIFT_PX + off_px) * size_hw[1] / HW[1]
+    if kind == "affine":
+        theta = [[1.0, 0.0, 2.0 * x_px / size_hw[1]], [0.0, 1.0, 0.0]]
+        path = write_affine(tmp_path / "m.onnx", theta, affine_info(mode="mask", has_confidence=False))
+    else:
+        path = edit_metadata(write_dense(tmp_path / "m.onnx", (x_px, 0.0), size_hw), {"vr.mode": "mask"})
+    ir, rgb = scene(share=0.08)
+    one = Aligner.load(path, "cpu", 1, masks=masks).estimate(ir, rgb)
+    radius, half = round(float(np.sqrt(0.08 * HW[0] * HW[1] / np.pi))), off_px / 2.0
+    lens = 0.0 if half >= radius else 2 * radius**2 * np.arccos(half / radius) - 2 * half * np.sqrt(radius**2 - half**2)
+    assert one.confidence == pytest.approx(lens / (np.pi * radius**2), abs=0.07)
+    assert one.state == ("refused" if off_px == 60 else "estimated")
 
 
 @pytest.mark.parametrize("confidence", [False, True])

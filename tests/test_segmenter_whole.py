@@ -13,6 +13,7 @@ from tests.onnx_models import affine_info, write_affine
 from tests.segmenter_folder import write_close_ups
 from tests.train_command import vr_train_here
 from vr.export.cli import export_checkpoint
+from vr.runtime.geometry import matrix_to_theta
 from vr.runtime.segmenter import Segmenter
 
 SIZE_HW = (96, 128)
@@ -63,9 +64,11 @@ def test_people_in_unseen_scenes_are_found(person: Path, tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_live_picture_is_aligned_by_its_masks(person: Path, tmp_path: Path) -> None:
-    """By a model that looks at masks and always gives one transform: what counts is that there are masks to look at."""
-    footage = record(tmp_path, Shoot(seed=4, ir_fps=10.0, rgb_fps=10.0, ir_duration_s=3.0, rgb_duration_s=3.0))
-    model = write_affine(tmp_path / "mask.onnx", info=affine_info(mode="mask", has_confidence=False))
+    """By a model that always gives the true transform: what counts is that the masks which are made agree with it."""
+    shoot = Shoot(seed=4, ir_fps=10.0, rgb_fps=10.0, ir_duration_s=3.0, rgb_duration_s=3.0, drift_px_s=0.0)
+    footage = record(tmp_path, shoot)
+    truth = matrix_to_theta(shoot.simulator().matrix_rgb_to_ir(0), shoot.size_hw, shoot.ir_hw)
+    model = write_affine(tmp_path / "mask.onnx", truth, affine_info(mode="mask", has_confidence=False))
     ended = vr_live(
         *("--ir", footage.ir, "--rgb", footage.rgb, "--model", model, "--no-window", "--mode", "mask"),
         *("--segmenter", person, "--transforms", tmp_path / "t.jsonl", "--record", tmp_path / "out.mp4"),

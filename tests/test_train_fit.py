@@ -16,7 +16,7 @@ from vr.models.geometry import affine_flow
 from vr.models.spatial_transformer import SpatialTransformer
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import grid_error_px, theta_to_matrix
-from vr.train.evaluate.measures import dice
+from vr.runtime.mask import dice
 from vr.train.fit import FitConfig, fit_pair
 
 SIZE_HW = (72, 96)

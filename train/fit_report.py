@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from vr.runtime.alignment import Alignment
 from vr.runtime.errors import OutputError
 from vr.runtime.geometry import SizeHw, theta_to_matrix
+from vr.runtime.mask import dice
 from vr.runtime.preprocess import Frame, network_input, resize, to_gray
 from vr.train.before_after import Look, draw
 from vr.train.data import read_image, read_mask
-from vr.train.evaluate.measures import dice
 from vr.train.fit import FitConfig, Fitted, fit_pair
 from vr.train.report import save_figures, save_picture
 from vr.train.run_folder import RunFolder

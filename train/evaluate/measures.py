@@ -19,12 +19,6 @@ FIGURE_HW: SizeHw = (240, 320)
 Source = NDArray[np.floating]
 
 
-def dice(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """`2 |A n B| / (|A| + |B|)` of two boolean masks of one shape (Dice, Ecology 1945); 1 if both are empty."""
-    whole = int(a.sum()) + int(b.sum())
-    return 2.0 * float((a & b).sum()) / whole if whole else 1.0
-
-
 def iou(a: NDArray[Any], b: NDArray[Any]) -> float:
     """`|A n B| / |A u B|` of two boolean masks of one shape (Jaccard, 1912); 1 if both are empty."""
     union = int((a | b).sum())

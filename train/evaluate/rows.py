@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from vr.runtime import Alignment
 from vr.runtime.contract import ModelInfo
+from vr.runtime.mask import dice
 from vr.runtime.preprocess import Frame, resize, to_bgr, to_gray
 from vr.runtime.warp import warp_map
 from vr.train.evaluate.measures import (
     Source,
-    dice,
     folding_share,
     iou,
     landmark_error_px,
