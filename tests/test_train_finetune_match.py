@@ -1,6 +1,7 @@
 """`vr-train match --finetune`: one transform out of many pairs, and a network that knows it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -72,6 +73,30 @@ def test_aligned_pairs_are_cut_to_what_both_cameras_see(footage: Path, tmp_path:
     assert 0.6 * 320 <= rgb.shape[1] < 320
     # A border of the IR frame that had come along would be black.
     assert min(ir[0].max(), ir[-1].max(), ir[:, 0].max(), ir[:, -1].max()) > 0
+
+
+def test_16_bit_infrared_is_footage_too(footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig_footage, "VIEWS", 12)
+    for role in ("ir", "rgb"):
+        (tmp_path / role).mkdir()
+        for path in sorted((footage / role).iterdir()):
+            image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            assert image is not None
+            cv2.imwrite(
+                str(tmp_path / role / path.name), image.astype(np.uint16) * 20 + 7000 if role == "ir" else image
+            )
+    found = rig_footage.find_rig(built_in("small"), list_pairs(tmp_path), 0)
+    assert found.answered == 1.0 and rig_footage.theta_distance_px(found.theta, RIG) < 1.0
+    rig_footage.write_aligned(list_pairs(tmp_path), found.theta, tmp_path / "aligned")
+    assert read_image(tmp_path / "aligned" / "ir" / "00.png").dtype == np.uint8
+
+
+def test_a_pair_that_cannot_be_aligned_leaves_nothing_behind(footage: Path, tmp_path: Path) -> None:
+    pairs = list_pairs(footage)[:2]
+    (tmp_path / "torn.png").write_bytes(b"")
+    with pytest.raises(InputError, match="empty"):
+        rig_footage.write_aligned([pairs[0], replace(pairs[1], ir=tmp_path / "torn.png")], RIG, tmp_path / "aligned")
+    assert [path.name for path in tmp_path.iterdir()] == ["torn.png"]
 
 
 def test_a_full_disk_leaves_nothing_half_written(

@@ -164,6 +164,12 @@ def read_image(path: Path) -> Frame:
     return image  # type: ignore[return-value]
 
 
+def read_ir(path: Path) -> Frame:
+    """An IR frame as the aligner takes it: (h, w, 3) uint8, or (h, w) uint16. Raises InputError as `read_image`."""
+    ir = read_image(path)
+    return ir if ir.dtype == np.uint8 else np.ascontiguousarray(ir[..., 0], np.uint16)
+
+
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """A mask file (person bright) to (h, w) uint8, person 1, rest 0; files of 0/1 and of 0/255 (JPEG too)
     both work.

@@ -28,7 +28,7 @@ from vr.runtime.geometry import (
 )
 from vr.runtime.preprocess import Frame, to_bgr
 from vr.runtime.warp import warp_matrix
-from vr.train.data import Pair, read_image
+from vr.train.data import Pair, read_image, read_ir
 from vr.train.match_data import WarpRange, random_matrix
 
 VIEWS = 120
@@ -90,12 +90,13 @@ def write_aligned(pairs: Sequence[Pair], theta: Float64Array, folder: Path) -> N
             _write_aligned_pair(pair, theta, part)
         part.replace(folder)
     except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
         raise OutputError(f"cannot write the aligned pairs to {folder} ({error.strerror}); nothing is kept") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _write_aligned_pair(pair: Pair, theta: Float64Array, folder: Path) -> None:
-    ir, rgb = read_image(pair.ir), read_image(pair.rgb)
+    ir, rgb = read_ir(pair.ir), read_image(pair.rgb)
     rgb_hw, ir_hw = (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1])
     matrix = theta_to_matrix(theta, rgb_hw, ir_hw)
     rows, columns = common_window(matrix, rgb_hw, ir_hw)
@@ -133,7 +134,7 @@ def theta_distance_px(theta: Float64Array, other: Float64Array) -> float:
 
 
 def _ask(aligner: Aligner, pair: Pair, on_done: OnDone) -> Float64Array | None:
-    theta = _theta(aligner, read_image(pair.ir), read_image(pair.rgb))
+    theta = _theta(aligner, read_ir(pair.ir), read_image(pair.rgb))
     on_done()
     return theta
 
@@ -150,7 +151,7 @@ def _over_views(
     found: list[Float64Array] = []
     for number in range(VIEWS):
         pair = pairs[number % len(pairs)]
-        theta = _through_view(aligner, read_image(pair.ir), read_image(pair.rgb), rough, rng)
+        theta = _through_view(aligner, read_ir(pair.ir), read_image(pair.rgb), rough, rng)
         if theta is not None and theta_distance_px(theta, rough) < _FAR_PX:
             found.append(theta)
         on_done()

@@ -13,7 +13,7 @@ from vr.runtime.errors import InputError
 from vr.runtime.geometry import IDENTITY_THETA, Float64Array, SizeHw, apply_matrix, compose, theta_to_matrix
 from vr.runtime.preprocess import Frame, to_bgr
 from vr.train.augment import LIMITS
-from vr.train.data import Pair, list_pairs, read_image, read_mask, split_pairs
+from vr.train.data import Pair, list_pairs, read_image, read_ir, read_mask, split_pairs
 from vr.train.match_data import random_matrix
 
 PART_CHOICES = ("all", "train", "val", "test")
@@ -85,7 +85,7 @@ def read_sample(known: KnownPair, mode: str) -> Sample:
     if mode == "mask" and known.masks is None:
         ir, rgb = (read_mask(path) * np.uint8(255) for path in (known.pair.ir, known.pair.rgb))
         return Sample(known.pair.stem, ir, to_bgr(rgb), ir, rgb, known.landmarks, known.truth)
-    ir, rgb = _one_channel_if_16_bit(read_image(known.pair.ir)), to_bgr(read_image(known.pair.rgb))
+    ir, rgb = read_ir(known.pair.ir), to_bgr(read_image(known.pair.rgb))
     ir_mask = rgb_mask = None
     if known.masks is not None:
         ir_mask, rgb_mask = (read_mask(path) * np.uint8(255) for path in (known.masks.ir, known.masks.rgb))
@@ -200,11 +200,6 @@ def _numbers(values: Any, place: str) -> Float64Array:
 
 def _moved(image: Any, matrix: Float64Array, border: int, interpolation: int) -> Any:
     return cv2.warpAffine(image, matrix, image.shape[1::-1], flags=interpolation, borderMode=border)
-
-
-def _one_channel_if_16_bit(ir: Frame) -> Frame:
-    """(h, w, 3) uint16, as `read_image` gives a grey file, to (h, w), as the aligner takes it."""
-    return ir if ir.dtype == np.uint8 else np.ascontiguousarray(ir[..., 0], np.uint16)
 
 
 def _check_size(mask: NDArray[np.uint8], frame: Frame, path: Path) -> None:
