@@ -115,8 +115,7 @@ def errors_px(checkpoint: Path, pairs: Clip, truth: NDArray[np.float64]) -> dict
     from vr.train import checkpoint as checkpoints
     from vr.train.torch_session import TorchSession
 
-    saved = checkpoints.load(checkpoint)
-    aligner = Aligner(TorchSession(saved.build(), saved.mode, saved.run))
+    aligner = Aligner(TorchSession.of(checkpoints.load(checkpoint)))
     single = [aligner.estimate(ir, rgb) for ir, rgb in pairs]
     video = [aligner(ir, rgb, time_s=number / FPS) for number, (ir, rgb) in enumerate(pairs)]
     found: dict[str, float] = {}

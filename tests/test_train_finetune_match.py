@@ -39,8 +39,7 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def built_in(name: str) -> Aligner:
-    saved = checkpoint.load(Path(name))
-    return Aligner(TorchSession(saved.build(), saved.mode, saved.run))
+    return Aligner(TorchSession.of(checkpoint.load(Path(name))))
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

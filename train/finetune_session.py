@@ -15,7 +15,7 @@ from vr.runtime.errors import InputError
 from vr.train import checkpoint
 from vr.train.checkpoint import Checkpoint
 from vr.train.data import check_images, list_pairs
-from vr.train.progress import step_bar
+from vr.train.progress import progress_bar
 from vr.train.report import save_figures
 from vr.train.rig_footage import VIEWS, Rig, find_rig, write_aligned
 from vr.train.run_folder import RunFolder
@@ -38,10 +38,8 @@ def run_finetune_session(folders: list[Path], start: Path, out: Path, seed: int)
     pairs = list_pairs(folders[0])
     check_images(pairs)
     net = _match_net(saved)
-    with step_bar(len(pairs) + VIEWS, 0) as on_progress:
-        done = iter(range(1, len(pairs) + VIEWS + 1))
-        aligner = Aligner(TorchSession(net, saved.mode, saved.run))
-        rig = find_rig(aligner, pairs, seed, lambda: on_progress(next(done), "finding the rig's transform"))
+    with progress_bar(len(pairs) + VIEWS, unit="looking at the rig") as advance:
+        rig = find_rig(Aligner(TorchSession(net, saved.mode, saved.run)), pairs, seed, advance)
     run_folder.start()
     write_aligned(pairs, rig.theta, out / "aligned")
     _save(saved, net, rig, run_folder, seed)

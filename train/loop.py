@@ -5,11 +5,9 @@ weights, their average, the optimizer, torch's random state and the losses of th
 stopped or killed after any step and resumed therefore ends, on a CPU, with the same bits as one that was not.
 """
 
-import hashlib
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import nn
@@ -23,6 +21,7 @@ from vr.train.batches import BatchLoader
 from vr.train.checkpoint import Checkpoint
 from vr.train.config import TrainConfig
 from vr.train.data import Pair, split_pairs
+from vr.train.epochs import chunks, digest, epoch_order
 from vr.train.evaluation import Batch, evaluate
 from vr.train.losses import Objective
 from vr.train.processes import Processes
@@ -61,7 +60,7 @@ class Trainer:
             raise InputError(f"batch {config.batch} cannot be shared by {processes.count} processes; raise --batch")
         used = pairs[: config.limit] if config.limit else pairs
         self.split = split_pairs(used, config.val_share, config.test_share)
-        self.data_id = _data_id(used)
+        self.data_id = {"pairs": len(used), "sha256": digest((pair.rgb, pair.ir) for pair in used)}
         self.finetuned_from = start.run if start else None
         torch.manual_seed(config.seed)
         self.net = _network(config, start).to(device)
@@ -115,8 +114,7 @@ class Trainer:
         `Processes.wrap`. Raises InputError if the loss is not a number.
         """
         self.net.train()
-        chunks = self._epoch_chunks()[len(self.losses) :]
-        shares = [self.processes.share_of(chunk) for chunk in chunks]
+        shares = [self.processes.share_of(chunk) for chunk in self._epoch_chunks()[len(self.losses) :]]
         batches = self.loader.batches("train", [own for own, _weight in shares])
         for batch, (_own, weight) in zip(batches, shares, strict=True):
             loss, self.is_stopped = self._one_step(network or self.net, batch, weight, should_stop)
@@ -140,7 +138,7 @@ class Trainer:
     def figures(self, split: str) -> dict[str, float]:
         """`vr.train.evaluation.evaluate` on "val" or "test", in float32; their warps are the same at every call."""
         keys = [(0, index) for index in range(len(getattr(self.split, split)))]
-        batches = self.loader.batches(split, _chunks(keys, self.config.batch))
+        batches = self.loader.batches(split, chunks(keys, self.config.batch))
         return evaluate(self.judged_net, batches, self.objective, self.device, self.config.augment)
 
     def checkpoint(self, resumable: bool) -> Checkpoint:
@@ -212,8 +210,8 @@ class Trainer:
 
     def _epoch_chunks(self) -> list[list[Key]]:
         """What each step of the current epoch learns from."""
-        order = _epoch_order(len(self.split.train), self.config.seed, self.epoch)
-        return _chunks([(self.epoch, index) for index in order], self.config.batch)
+        order = epoch_order(len(self.split.train), self.config.seed, self.epoch)
+        return chunks([(self.epoch, index) for index in order], self.config.batch)
 
 
 def fit(
@@ -285,18 +283,3 @@ def _network(config: TrainConfig, start: Checkpoint | None) -> RegistrationNet:
 def _computes_in_bfloat16(device: torch.device) -> bool:
     """Whether it is a GPU that does so itself (NVIDIA: from Ampere on)."""
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def _epoch_order(count: int, seed: int, epoch: int) -> list[int]:
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    return torch.randperm(count, generator=generator).tolist()
-
-
-def _chunks(keys: list[Key], length: int) -> list[list[Key]]:
-    return [keys[i : i + length] for i in range(0, len(keys), length)]
-
-
-def _data_id(pairs: list[Pair]) -> dict[str, Any]:
-    """Which pairs a run uses: how many, and a digest of their names."""
-    names = "\n".join(f"{pair.rgb.name}\t{pair.ir.name}" for pair in pairs)
-    return {"pairs": len(pairs), "sha256": hashlib.sha256(names.encode()).hexdigest()}

@@ -21,7 +21,7 @@ from vr.train.data import Split, check_images, list_pairs, read_held_out, split_
 from vr.train.loop import resolve_device
 from vr.train.match_loop import MatchConfig, MatchTrainer
 from vr.train.memory import keep_freed_memory
-from vr.train.progress import step_bar
+from vr.train.progress import progress_bar
 from vr.train.report import save_figures, save_picture
 from vr.train.run_folder import RunFolder
 from vr.train.step_trainer import OnStep, StepTrainer
@@ -110,10 +110,10 @@ def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
 def _reporting(trainer: StepTrainer[Any, Any]) -> Iterator[OnStep]:
     """TensorBoard scalars, the loss curve, and a progress bar on stderr where that is a terminal."""
     writer = SummaryWriter(str(trainer.folder.tensorboard), purge_step=trainer.step)
-    with writer, step_bar(trainer.config.steps, trainer.step) as on_progress:
+    with writer, progress_bar(trainer.config.steps, trainer.step) as advance:
 
         def on_step(trainer: StepTrainer[Any, Any], parts: dict[str, Tensor]) -> None:
-            on_progress(trainer.step, f"loss {parts['loss'].item():.2f}")
+            advance(f"loss {parts['loss'].item():.2f}")
             row = trainer.history[-1] if trainer.history else {}
             if row.get("step") == trainer.step:
                 for name, value in row.items():

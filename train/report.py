@@ -1,10 +1,10 @@
 """What a run shows of itself: TensorBoard scalars and pictures, the loss curve, the final figures."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,12 +24,25 @@ from vr.train.run_folder import RunFolder
 PICTURES = 4
 
 
-class Reporter:
+class Reported(Protocol):
+    """What a trainer by epochs shows."""
+
+    step: int
+    history: list[dict[str, float]]
+
+
+AnyTrainer = TypeVar("AnyTrainer", bound=Reported)
+Draw = Callable[[AnyTrainer], NDArray[np.uint8]]
+
+
+class Reporter(Generic[AnyTrainer]):
     """Writes scalars and pictures after each epoch. Close it, or use it in a `with` statement."""
 
-    def __init__(self, folder: RunFolder, first_step: int) -> None:
-        """`first_step`: events of a resumed run from there on replace those that it had written before."""
-        self.folder = folder
+    def __init__(self, folder: RunFolder, first_step: int, picture: str, draw: Draw[AnyTrainer]) -> None:
+        """first_step: events of a resumed run from there on replace those that it had written before. draw: a trainer
+        to a picture (h, w, 3) uint8 RGB, which is shown by the name of `picture`.
+        """
+        self.folder, self._picture, self._draw = folder, picture, draw
         with _writing(folder.tensorboard):
             self.writer = SummaryWriter(str(folder.tensorboard), purge_step=first_step)
 
@@ -41,8 +54,8 @@ class Reporter:
         with suppress(OSError) if kind else _writing(self.folder.tensorboard):
             self.writer.close()
 
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Adds the newest row of the history, and the first validation pairs before and after alignment.
+    def on_epoch(self, trainer: AnyTrainer) -> None:
+        """Adds the newest row of the history, and the picture.
 
         Raises OutputError if they cannot be written.
         """
@@ -50,7 +63,7 @@ class Reporter:
         with _writing(self.folder.tensorboard):
             for name, value in row.items():
                 self.writer.add_scalar(name.replace("_", "/", 1), value, trainer.step)
-            self.writer.add_image("val/before_after", validation_picture(trainer), trainer.step, dataformats="HWC")
+            self.writer.add_image(self._picture, self._draw(trainer), trainer.step, dataformats="HWC")
             self.writer.flush()
         write_loss_curve(self.folder.loss_curve, trainer.history)
 
@@ -110,10 +123,15 @@ def write_figures(path: Path, trainer: Trainer, figures: dict[str, float]) -> No
 
 
 def save_figures(path: Path, content: dict[str, Any]) -> None:
-    """Writes JSON beside `path`, then renames it. Raises OutputError if it cannot be written."""
+    """`save_text` of the content as JSON."""
+    save_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes a file beside `path`, then renames it. Raises OutputError if it cannot be written."""
     part = path.with_name(f".{path.name}.part")
     with _writing(path):
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
 
 

@@ -5,10 +5,9 @@ holds everything else: a run that is stopped after any step and resumed ends, on
 was not.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +20,7 @@ from vr.train import checkpoint
 from vr.train.augment import Key
 from vr.train.batches import ignore_stop_signals
 from vr.train.checkpoint import Checkpoint
+from vr.train.epochs import chunks, digest, epoch_order
 from vr.train.run_folder import RunFolder
 from vr.train.segmenter_config import SegmenterConfig
 from vr.train.segmenter_data import LabelledImage, SegmenterDataset, split_labelled
@@ -50,7 +50,7 @@ class SegmenterTrainer:
         self.split = split_labelled(used, config.val_share, config.test_share)
         if len(self.split.train) < 2:
             raise InputError("only 1 image to train on; expected at least 2, which batch normalisation needs")
-        self.data_id = _data_id(used)
+        self.data_id = {"images": len(used), "sha256": digest((one.image, one.mask) for one in used)}
         torch.manual_seed(config.seed)
         self.net = _network(config).to(device)
         # This memory format makes a step on a CPU faster, and so does a fused optimizer.
@@ -82,13 +82,13 @@ class SegmenterTrainer:
         `on_step` is told the number of the step and its loss. Raises InputError if the loss is not a number.
         """
         self.net.train()
-        chunks = self._chunks(_epoch_order(len(self.split.train), self.config.seed, self.epoch))
-        for batch in self._batches("train", chunks[len(self.losses) :], self.epoch):
+        todo = self._chunks(epoch_order(len(self.split.train), self.config.seed, self.epoch))
+        for batch in self._batches("train", todo[len(self.losses) :], self.epoch):
             self.losses.append(self._one_step(batch))
             on_step(self.step, self.losses[-1])
             if should_stop():
                 break
-        return len(self.losses) == len(chunks)
+        return len(self.losses) == len(todo)
 
     def finish_epoch(self) -> None:
         """Validates, and adds a row to the history."""
@@ -101,8 +101,8 @@ class SegmenterTrainer:
 
     def figures(self, part: str) -> dict[str, float]:
         """`evaluate` on the images of "val" or "test", as they are."""
-        chunks = self._chunks(range(len(getattr(self.split, part))))
-        return evaluate(self.net, self._batches(part, chunks, 0), self.device, self.config.dice_weight)
+        every = self._chunks(range(len(getattr(self.split, part))))
+        return evaluate(self.net, self._batches(part, every, 0), self.device, self.config.dice_weight)
 
     def checkpoint(self, resumable: bool) -> Checkpoint:
         """The run as it stands; `resumable` adds what going on needs, and triples the size."""
@@ -150,17 +150,16 @@ class SegmenterTrainer:
 
     def _chunks(self, indices: Sequence[int]) -> list[list[int]]:
         """Batches; a single image that is left over joins the one before, as batch normalisation needs two."""
-        size = self.config.batch
-        chunks = [list(indices[i : i + size]) for i in range(0, len(indices), size)]
-        if len(chunks) > 1 and len(chunks[-1]) == 1:
-            chunks[-2] += chunks.pop()
-        return chunks
+        found = chunks(indices, self.config.batch)
+        if len(found) > 1 and len(found[-1]) == 1:
+            found[-2] += found.pop()
+        return found
 
-    def _batches(self, part: str, chunks: list[list[int]], epoch: int) -> Iterable[Batch]:
+    def _batches(self, part: str, wanted: list[list[int]], epoch: int) -> Iterable[Batch]:
         config = self.config
         augment = config.augment and part == "train"
         data = SegmenterDataset(getattr(self.split, part), config.size_hw, augment, config.seed, part)
-        keys: list[list[Key]] = [[(epoch, index) for index in chunk] for chunk in chunks]
+        keys: list[list[Key]] = [[(epoch, index) for index in chunk] for chunk in wanted]
         # A generator of its own: the loader would draw from torch's global state, once per epoch and per resume.
         own = torch.Generator().manual_seed(config.seed)
         return DataLoader(
@@ -248,14 +247,3 @@ def _network(config: SegmenterConfig) -> SegmenterNet:
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = _NORM_MOMENTUM
     return net
-
-
-def _epoch_order(count: int, seed: int, epoch: int) -> list[int]:
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    return torch.randperm(count, generator=generator).tolist()
-
-
-def _data_id(images: list[LabelledImage]) -> dict[str, Any]:
-    """Which images a run uses: how many, and a digest of their names."""
-    names = "\n".join(f"{image.image.name}\t{image.mask.name}" for image in images)
-    return {"images": len(images), "sha256": hashlib.sha256(names.encode()).hexdigest()}

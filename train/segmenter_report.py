@@ -8,11 +8,10 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torch.utils.tensorboard import SummaryWriter
 
 from vr.models.segmenter import SegmenterNet
-from vr.train.report import save_picture, write_loss_curve
-from vr.train.run_folder import RunFolder
+from vr.train.evaluate.measures import iou
+from vr.train.report import save_picture
 from vr.train.segmenter_data import SegmenterDataset
 from vr.train.segmenter_loop import SegmenterTrainer
 
@@ -34,28 +33,9 @@ class Panels(NamedTuple):
     iou: float
 
 
-class SegmenterReporter:
-    """Writes TensorBoard events and the loss curve after each epoch. Use it in a `with` statement."""
-
-    def __init__(self, folder: RunFolder, first_step: int) -> None:
-        """`first_step`: events of a resumed run from there on replace those that it had written before."""
-        self.folder = folder
-        self.writer = SummaryWriter(str(folder.tensorboard), purge_step=first_step)
-
-    def __enter__(self) -> "SegmenterReporter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.writer.close()
-
-    def on_epoch(self, trainer: SegmenterTrainer) -> None:
-        """Adds the newest row of the history, and some validation images."""
-        for name, value in trainer.history[-1].items():
-            self.writer.add_scalar(name.replace("_", "/", 1), value, trainer.step)
-        rows = [np.hstack(panels[:3]) for panels in look(trainer, "val", 4)]
-        self.writer.add_image("val/image_truth_found", np.vstack(rows), trainer.step, dataformats="HWC")
-        self.writer.flush()
-        write_loss_curve(self.folder.loss_curve, trainer.history)
+def validation_picture(trainer: SegmenterTrainer) -> Picture:
+    """Some validation images, a row each: image, truth, found."""
+    return np.vstack([np.hstack(panels[:3]) for panels in look(trainer, "val", 4)])
 
 
 def look(trainer: SegmenterTrainer, part: str, count: int) -> list[Panels]:
@@ -84,10 +64,8 @@ def write_picture(path: Path, panels: list[Panels]) -> None:
 def _panels(net: SegmenterNet, sample: dict[str, torch.Tensor], device: torch.device) -> Panels:
     found = net.eval()(sample["image"][None].to(device))[0, 0].cpu().numpy() > 0.5
     truth = sample["person"].numpy() > 0
-    union = int((found | truth).sum())
-    iou = float((found & truth).sum()) / union if union else 1.0
     image = (sample["image"].numpy().transpose(1, 2, 0) * 255.0).round().astype(np.uint8)
-    return Panels(image, _coloured(truth, truth), _coloured(found, truth), iou)
+    return Panels(image, _coloured(truth, truth), _coloured(found, truth), iou(found, truth))
 
 
 def _coloured(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Picture:

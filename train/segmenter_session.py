@@ -16,13 +16,13 @@ from vr.train import checkpoint
 from vr.train.checkpoint import Checkpoint
 from vr.train.loop import resolve_device
 from vr.train.memory import keep_freed_memory
-from vr.train.progress import step_bar
-from vr.train.report import save_figures, write_loss_curve
+from vr.train.progress import progress_bar
+from vr.train.report import Reporter, save_figures, write_loss_curve
 from vr.train.run_folder import RunFolder
 from vr.train.segmenter_config import FINE_TUNING_LR, SegmenterConfig
 from vr.train.segmenter_data import check_labelled, list_labelled
 from vr.train.segmenter_loop import OnStep, SegmenterTrainer, fit
-from vr.train.segmenter_report import PICTURES, SegmenterReporter, look, write_picture
+from vr.train.segmenter_report import PICTURES, look, validation_picture, write_picture
 
 PICTURE = "pictures.png"
 
@@ -59,7 +59,7 @@ def run_segmenter_session(request: Request, given: dict[str, Any]) -> dict[str, 
     _announce(trainer, request.out)
     with (
         stop_on_signals() as stop,
-        SegmenterReporter(run_folder, trainer.step) as reporter,
+        Reporter(run_folder, trainer.step, "val/image_truth_found", validation_picture) as reporter,
         _progress(trainer) as on_step,
     ):
         finished = fit(trainer, run_folder, stop.is_set, on_step, reporter.on_epoch)
@@ -140,11 +140,11 @@ def _announce(trainer: SegmenterTrainer, out: Path) -> None:
 @contextmanager
 def _progress(trainer: SegmenterTrainer) -> Iterator[OnStep]:
     """A bar on stderr over all steps, with the newest loss and IoU."""
-    with step_bar(trainer.config.epochs * trainer.steps_per_epoch, trainer.step) as on_progress:
+    with progress_bar(trainer.config.epochs * trainer.steps_per_epoch, trainer.step) as advance:
 
-        def on_step(step: int, loss: float) -> None:
+        def on_step(_step: int, loss: float) -> None:
             iou = f", IoU {trainer.history[-1]['val_iou_person']:.3f}" if trainer.history else ""
-            on_progress(step, f"epoch {trainer.epoch + 1}, loss {loss:.4f}{iou}")
+            advance(f"epoch {trainer.epoch + 1}, loss {loss:.4f}{iou}")
 
         yield on_step
 

@@ -19,8 +19,8 @@ from vr.train.finetune import finetuning_settings, read_base
 from vr.train.loop import OnStep, Trainer, fit, measure_test_pairs, resolve_device
 from vr.train.memory import explained_lack_of_memory
 from vr.train.processes import Processes
-from vr.train.progress import step_bar
-from vr.train.report import Reporter, write_figures, write_loss_curve
+from vr.train.progress import progress_bar
+from vr.train.report import Reporter, validation_picture, write_figures, write_loss_curve
 from vr.train.run_folder import RunFolder
 
 
@@ -109,8 +109,9 @@ def _train(trainer: Trainer, run_folder: RunFolder) -> bool:
     with stop_on_signals() as stop:
         if not trainer.processes.is_first:
             return fit(trainer, run_folder, stop.is_set, lambda _step, _loss: None, lambda _trainer: None)
-        with Reporter(run_folder, trainer.step) as reporter, _progress(trainer) as on_step:
-            return fit(trainer, run_folder, stop.is_set, on_step, reporter.on_epoch)
+        report = Reporter(run_folder, trainer.step, "val/before_after", validation_picture)
+        with report, _progress(trainer) as on_step:
+            return fit(trainer, run_folder, stop.is_set, on_step, report.on_epoch)
 
 
 def _say_how_to_go_on(trainer: Trainer, again: str) -> None:
@@ -137,11 +138,11 @@ def _announce(trainer: Trainer, out: Path) -> None:
 @contextmanager
 def _progress(trainer: Trainer) -> Iterator[OnStep]:
     """A bar on stderr over all steps, with the newest loss and validation loss."""
-    with step_bar(trainer.config.epochs * trainer.steps_per_epoch, trainer.step) as on_progress:
+    with progress_bar(trainer.config.epochs * trainer.steps_per_epoch, trainer.step) as advance:
 
-        def on_step(step: int, loss: float) -> None:
+        def on_step(_step: int, loss: float) -> None:
             val = f", val {trainer.history[-1]['val_loss']:.4f}" if trainer.history else ""
-            on_progress(step, f"epoch {trainer.epoch + 1}, loss {loss:.4f}{val}")
+            advance(f"epoch {trainer.epoch + 1}, loss {loss:.4f}{val}")
 
         yield on_step
 

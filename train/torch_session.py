@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from vr.models.base import RegistrationNet
 from vr.runtime.contract import ModelInfo
+from vr.train.checkpoint import Checkpoint
 
 
 class TorchSession:
-    """What `vr.runtime.aligner.Aligner` needs of a session; runs where the network's weights lie."""
+    """What `vr.runtime.aligner.Aligner` needs of a session; runs where the network's weights lie, in eval mode."""
 
     provider = "torch"
 
@@ -30,12 +31,16 @@ class TorchSession:
             has_information=net.has_information,
             training_run=run,
         )
-        self._net = net
+        self._net = net.eval()
+
+    @classmethod
+    def of(cls, saved: Checkpoint) -> Self:
+        """Of a checkpoint, on the CPU. Raises ModelError if it does not fit together, or is of a person segmenter."""
+        return cls(saved.build(), saved.mode, saved.run)
 
     @torch.no_grad()
     def run(self, feed: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The network's answer in eval mode: `outputs` by name, of flow, theta, confidence and information."""
+        """The network's answer: `outputs` by name, of flow, theta, confidence and information."""
         device = next(self._net.parameters()).device
-        self._net.eval()
         found = self._net(*(torch.from_numpy(feed[name]).to(device) for name in ("moving", "fixed")))
         return {name: getattr(found, name).cpu().numpy() for name in outputs}

@@ -17,8 +17,7 @@ def load_model(model: str) -> Aligner:
     Raises InputError or ModelError if it cannot be used.
     """
     if Path(model).suffix == CHECKPOINT_SUFFIX:
-        saved = checkpoint.load(Path(model))
-        return Aligner(TorchSession(saved.build(), saved.mode, saved.run))
+        return Aligner(TorchSession.of(checkpoint.load(Path(model))))
     if not Path(model).suffix and model not in EMBEDDED and not Path(model).exists():
         known = ", ".join(EMBEDDED)
         raise ModelError(f"no model {model!r}; expected {known}, a checkpoint (.pt) or an ONNX file of vr-export")

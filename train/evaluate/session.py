@@ -2,17 +2,14 @@
 
 import csv
 import io
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vr.runtime import Aligner
-from vr.runtime.errors import InputError, OutputError, VrError
+from vr.runtime.errors import InputError, VrError
 from vr.runtime.stopping import stop_on_signals
 from vr.train.data import check_images
 from vr.train.evaluate.models import load_model
@@ -21,7 +18,8 @@ from vr.train.evaluate.pictures import draw_pairs
 from vr.train.evaluate.rows import Row, measure
 from vr.train.evaluate.similarity import DEFAULT_MEASURES
 from vr.train.evaluate.summary import Figures, summarise
-from vr.train.report import save_figures
+from vr.train.progress import progress_bar
+from vr.train.report import save_figures, save_text
 from vr.train.run_folder import RunFolder
 
 
@@ -62,13 +60,13 @@ def run_evaluate(request: Request) -> Figures:
     """
     _check_similarities(request.similarities)
     folder = RunFolder(request.out)
-    _check_free(request.out)
+    folder.check_free(resumable=False)
     aligner = load_model(request.model)
     pairs = known_pairs(request.data, request.part)
     check_images([image for one in pairs for image in (one.pair, one.masks) if image is not None])
     folder.start()
     read = Reader(request, pairs, aligner.info.mode)
-    with stop_on_signals() as stop, _progress(len(pairs)) as on_pair:
+    with stop_on_signals() as stop, progress_bar(len(pairs), unit="pairs", vanishes=True) as on_pair:
         rows, fault = _measure_all(aligner, len(pairs), read, request.similarities, stop.is_set, on_pair)
     figures = _write(request, aligner, rows, len(pairs))
     if fault is not None:
@@ -124,34 +122,14 @@ def _save_csv(path: Path, rows: Sequence[Row]) -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow({name: _rounded(value) for name, value in row.to_csv().items()})
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text.getvalue(), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path} ({error.strerror})") from error
+    save_text(path, text.getvalue())
 
 
 def _rounded(value: object) -> object:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def _check_free(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out} exists and is not empty; name another --out")
-
-
 def _check_similarities(names: tuple[str, ...]) -> None:
     unknown = [name for name in names if name not in DEFAULT_MEASURES]
     if unknown:
         raise InputError(f"similarity {unknown[0]!r} is unknown; expected some of {', '.join(DEFAULT_MEASURES)}")
-
-
-@contextmanager
-def _progress(total: int) -> Generator[Callable[[], None]]:
-    """A bar on stderr, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = TextColumn("pairs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("pairs", total=total)
-        yield lambda: bar.advance(task)
