@@ -32,7 +32,6 @@ LOSSES: dict[str, dict[str, Any]] = {
     "dice, descent alone": {"similarity": "dice", "starts": 1, **_COARSE_TO_FINE},
     "dice": {"similarity": "dice", **_COARSE_TO_FINE},
 }
-_LEAST_SHARE, _LEAST_TRUTH = 0.01, 0.85
 Mask = NDArray[np.uint8]
 
 
@@ -79,20 +78,13 @@ def draw_pairs(count: int, overlap: bool) -> list[MaskPair]:
 
 
 def _draw(seed: int) -> MaskPair | None:
+    from benchmarks.thesis_scenes import find_people
     from vr.runtime.mask import dice
-    from vr.runtime.sim import Simulator
-    from vr.runtime.sim.misalignment import random_misalignment
-    from vr.runtime.warp import warp_matrix
 
-    rng = np.random.default_rng((seed, 7))
-    theta = random_misalignment(rng, shift=0.3, rotation_deg=10.0, scale=(0.85, 1.15))
-    simulator = Simulator(seed, FRAME_HW, FRAME_HW, misalignment=theta, drift_px_s=0.0)
-    ir, rgb = simulator.person_masks(0)
-    if min(ir.mean(), rgb.mean()) < _LEAST_SHARE:
+    people = find_people(seed, one_rig=False)
+    if people is None:
         return None
-    moved = warp_matrix(ir * np.uint8(255), simulator.matrix_rgb_to_ir(0), FRAME_HW)
-    truth = dice(moved > 127, rgb > 0)
-    return MaskPair(ir, rgb, dice(ir > 0, rgb > 0), truth) if truth >= _LEAST_TRUTH else None
+    return MaskPair(people.ir_mask, people.rgb_mask, dice(people.ir_mask > 0, people.rgb_mask > 0), people.dice_truth)
 
 
 def measure_group(pairs: list[MaskPair], steps: int) -> dict[str, Any]:

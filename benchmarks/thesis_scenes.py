@@ -99,6 +99,27 @@ def _take(data: DataSet, part: str, count: int) -> Iterator[Scene]:
 
 def draw_scene(seed: int, one_rig: bool) -> Scene | None:
     """The scene of a seed, None if it is of no use."""
+    people = find_people(seed, one_rig)
+    if people is None:
+        return None
+    return Scene(*people.simulator.frames(0), people.ir_mask, people.rgb_mask, people.truth)
+
+
+@dataclass(frozen=True)
+class People:
+    """A simulator whose first frames show people: their masks (240, 320), person 1, and the true (2, 3) matrix, RGB to
+    IR. dice_truth: of the masks under it.
+    """
+
+    simulator: Simulator
+    ir_mask: Image
+    rgb_mask: Image
+    truth: Float64Array
+    dice_truth: float
+
+
+def find_people(seed: int, one_rig: bool) -> People | None:
+    """What the cameras of a seed see, None if it is of no use; draws no frame yet."""
     rng = np.random.default_rng((seed, 7))
     if one_rig:
         loose = random_misalignment(rng, shift=0.015, rotation_deg=1.5, scale=(0.975, 1.025), shear_deg=0.5)
@@ -107,10 +128,10 @@ def draw_scene(seed: int, one_rig: bool) -> Scene | None:
         theta = random_misalignment(rng, shift=0.3, rotation_deg=10.0, scale=(0.85, 1.15))
     simulator = Simulator(seed, FRAME_HW, FRAME_HW, misalignment=theta, drift_px_s=0.0)
     masks, truth = simulator.person_masks(0), simulator.matrix_rgb_to_ir(0)
-    is_same = true_dice(*masks, truth) >= _LEAST_TRUTH
-    if min(mask.mean() for mask in masks) < _LEAST_SHARE or not is_same:
+    if min(mask.mean() for mask in masks) < _LEAST_SHARE:
         return None
-    return Scene(*simulator.frames(0), *masks, truth)
+    dice_truth = true_dice(*masks, truth)
+    return People(simulator, *masks, truth, dice_truth) if dice_truth >= _LEAST_TRUTH else None
 
 
 def true_dice(ir_mask: Image, rgb_mask: Image, truth: Float64Array) -> float:
