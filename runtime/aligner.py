@@ -22,7 +22,7 @@ from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.search import DEFAULT_SEARCH, REFUSE_BELOW, Answer, Views, check_search, is_sane, search_for
 from vr.runtime.session import Runner, Session
 from vr.runtime.temporal import DenseFilter, TemporalFilter, ThetaFilter, corner_distance
-from vr.runtime.warp import flow_source_map, warp_map, warp_matrix
+from vr.runtime.warp import Warper, flow_source_map, warp_map, warp_matrix
 
 MIN_CONTENT_STD = 1.0 / 255.0
 """A network input with a smaller standard deviation (one grey level) shows nothing to align."""
@@ -154,6 +154,7 @@ class Aligner:
         self._session, self._masks = session, masks
         self._search = search_for(search, info)
         self._filter: TemporalFilter = DenseFilter() if info.kind == "dense" else ThetaFilter(prior)
+        self._warper: Warper | None = None
         self._warm_up()
 
     @classmethod
@@ -240,7 +241,15 @@ class Aligner:
             matrix = theta_to_matrix(transform, look.rgb_hw, look.ir_hw)
         elif transform is not None:
             flow = np.asarray(transform, dtype=np.float32)
-        return Alignment(state, confidence, matrix, flow, look.rgb_hw, ir, look.timings_ms)
+            self._warper = self._warper_for(flow, look)
+        warper = None if flow is None else self._warper
+        return Alignment(state, confidence, matrix, flow, look.rgb_hw, ir, look.timings_ms, _warper=warper)
+
+    def _warper_for(self, flow: NDArray[np.float32], look: _PairLook) -> Warper:
+        """The one of the last flow if that hardly differs: its source map takes longer to make than the picture."""
+        if self._warper is not None and self._warper.draws_like(flow, look.rgb_hw, look.ir_hw):
+            return self._warper
+        return Warper(look.rgb_hw, look.ir_hw, flow=flow)
 
 
 def is_trusted(transform: Transform, confidence: float | None) -> bool:

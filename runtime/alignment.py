@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vr.runtime import warp
-from vr.runtime.geometry import Float64Array, SizeHw
-from vr.runtime.preprocess import Frame, to_bgr
+from vr.runtime.geometry import Float64Array, SizeHw, matrix_to_theta, theta_to_matrix
+from vr.runtime.preprocess import Frame, to_8bit, to_bgr
+from vr.runtime.warp import Warper
 
 State = Literal["estimated", "held", "refused"]
 DEFAULT_ALPHA = 0.35
@@ -26,6 +26,8 @@ class Alignment:
     flow: (2, Hn, Wn) float32, x then y, pixels of the network's grid, `moved(x, y) = moving(x + flow_x, y + flow_y)`;
         None unless the model is dense, and if refused.
     timings_ms: wall time by stage.
+    age_s: how much earlier than this pair the one was taken that was estimated last; 0 unless estimates are made less
+        often than pictures.
     """
 
     state: State
@@ -35,27 +37,48 @@ class Alignment:
     rgb_hw: SizeHw
     ir: Frame = field(repr=False)
     timings_ms: dict[str, float] = field(default_factory=dict[str, float])
+    age_s: float = 0.0
+    _warper: Warper | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def warper(self) -> Warper:
+        """What brings the IR frame onto the RGB grid."""
+        ir_hw = (self.ir.shape[0], self.ir.shape[1])
+        if self._warper is not None and (self._warper.rgb_hw, self._warper.ir_hw) == (self.rgb_hw, ir_hw):
+            return self._warper
+        return Warper(self.rgb_hw, ir_hw, self.matrix_rgb_to_ir, self.flow)
 
     @cached_property
     def moved(self) -> NDArray[np.uint8] | None:
         """The IR frame on the RGB grid, (H, W, 3) uint8 BGR, 0 where the IR camera sees nothing; None if refused."""
-        if self.matrix_rgb_to_ir is not None:
-            return warp.warp_matrix(to_bgr(self.ir), self.matrix_rgb_to_ir, self.rgb_hw)
-        if self.flow is not None:
-            return warp.warp_map(to_bgr(self.ir), self.source_map_xy())
-        return None
+        return None if self.moved_8bit is None else to_bgr(self.moved_8bit)
+
+    @cached_property
+    def moved_8bit(self) -> NDArray[np.uint8] | None:
+        """`moved`, but (H, W) if the IR frame has one channel."""
+        if self.matrix_rgb_to_ir is None and self.flow is None:
+            return None
+        levels = to_8bit(self.ir)
+        return self.warper(levels[:, :, 0] if levels.shape[2:] == (1,) else levels)
 
     def source_map_xy(self) -> NDArray[np.float32]:
         """(H, W, 2) float32: for each native RGB pixel its source point (x, y) in native IR pixels; NaN if refused."""
-        return self._source_map_xy
+        return self.warper.source_map_xy
 
-    @cached_property
-    def _source_map_xy(self) -> NDArray[np.float32]:
-        if self.matrix_rgb_to_ir is not None:
-            return warp.matrix_source_map(self.matrix_rgb_to_ir, self.rgb_hw)
-        if self.flow is not None:
-            return warp.flow_source_map(self.flow, self.rgb_hw, (self.ir.shape[0], self.ir.shape[1]))
-        return np.full((*self.rgb_hw, 2), np.nan, dtype=np.float32)
+    def carried_to(self, ir: Frame, rgb_hw: SizeHw, state: State, age_s: float) -> "Alignment":
+        """The same transform for a later pair, of frames of any size.
+
+        age_s: how much later that pair was taken than the one of this alignment.
+        """
+        matrix, ir_hw = self.matrix_rgb_to_ir, (ir.shape[0], ir.shape[1])
+        if matrix is not None and (rgb_hw, ir_hw) != (self.warper.rgb_hw, self.warper.ir_hw):
+            theta = matrix_to_theta(matrix, self.rgb_hw, self.warper.ir_hw)
+            matrix = theta_to_matrix(theta, rgb_hw, ir_hw)
+        flow = self.flow
+        if state == "refused":
+            matrix = flow = None
+        warper = None if state == "refused" else self.warper
+        return Alignment(state, self.confidence, matrix, flow, rgb_hw, ir, {}, self.age_s + age_s, warper)
 
     def overlay(self, rgb: Frame, alpha: float = DEFAULT_ALPHA) -> NDArray[np.uint8]:
         """`alpha * moved + (1 - alpha) * rgb`, (H, W, 3) uint8, with the RGB alone where the IR sees nothing.

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vr.runtime import warp
 from vr.runtime.alignment import Alignment
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
@@ -38,31 +37,20 @@ def overlay(alignment: Alignment, rgb_bgr: Uint8Array, alpha: float) -> Uint8Arr
     _check_alpha(alpha)
     if rgb_bgr.shape != (*alignment.rgb_hw, 3):
         raise InputError(f"RGB frame has shape {rgb_bgr.shape}; this alignment is for {(*alignment.rgb_hw, 3)}")
-    moved = alignment.moved
+    moved = alignment.moved_8bit
     if moved is None:
         return draw_band(rgb_bgr, _REFUSED_TEXT)
-    blended = _mix(moved, rgb_bgr, alpha)
+    picture = _mix(to_bgr(moved), rgb_bgr, alpha)
     # Much faster than np.where with a mask of one channel.
-    picture = rgb_bgr.copy()
-    cv2.copyTo(blended, ir_has_data(alignment).view(np.uint8), picture)
+    cv2.copyTo(rgb_bgr, (~ir_has_data(alignment)).view(np.uint8), picture)
     if alignment.state == "held":
         draw_label(picture, _HELD_TEXT, "top right", _AMBER)
     return picture
 
 
 def ir_has_data(alignment: Alignment) -> NDArray[np.bool_]:
-    """(H, W): whether the source point of an RGB pixel lies among the pixel centres of the IR frame.
-
-    A white picture takes the way of the IR frame itself: it arrives white exactly where nothing from outside
-    was mixed in, whatever OpenCV's own rounding of the coordinates.
-    """
-    h, w = alignment.ir.shape[:2]
-    white = np.full((h, w), 255, np.uint8)
-    if alignment.matrix_rgb_to_ir is not None:
-        return warp.warp_matrix(white, alignment.matrix_rgb_to_ir, alignment.rgb_hw) == 255
-    if alignment.flow is not None:
-        return warp.warp_map(white, alignment.source_map_xy()) == 255
-    return np.zeros(alignment.rgb_hw, np.bool_)
+    """(H, W): whether the source point of an RGB pixel lies among the pixel centres of the IR frame."""
+    return alignment.warper.has_data
 
 
 def raw_overlay(ir: Frame, rgb_bgr: Uint8Array, alpha: float) -> Uint8Array:

@@ -32,7 +32,10 @@ def live(
         Path | None, typer.Option(help="ONNX file of vr-export, or a built-in model: default, small, clean or dense.")
     ] = None,
     provider: Annotated[str, typer.Option(help="auto, cpu, cuda, tensorrt or openvino.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads of the network; default: all cores.")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="CPU threads of the network, and of a picture; default: half the cores."),
+    ] = None,
     rig: Annotated[
         str, typer.Option(help="How the cameras move against each other: fixed (bolted), moving (zoom, shake) or free.")
     ] = "fixed",
@@ -68,6 +71,14 @@ def live(
     ir_offset_ms: Annotated[
         float, typer.Option(help="How much later the IR recording started, ms, as vr-train prepare estimates it.")
     ] = 0.0,
+    estimate_every: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto",
+            help="Ask the network for every N-th pair only, or (auto) as often as there is time for: the pictures in "
+            "between are drawn by its newest answer.",
+        ),
+    ] = "1",
     fps: Annotated[float, typer.Option(help="Frame rate of image folders.")] = 30.0,
     ir_16bit: Annotated[
         bool, typer.Option("--ir-16bit", help="Ask the IR camera for raw 16-bit frames (Y16).")
@@ -104,6 +115,7 @@ def live(
         transforms=transforms,
         flows=flows,
         overwrite=overwrite,
+        estimate_every=estimate_every,
         slop_ms=slop_ms,
         ir_offset_ms=ir_offset_ms,
         sources=SourceOptions(fps, ir_16bit),

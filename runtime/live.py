@@ -1,32 +1,20 @@
-"""The live loop: two sources in, aligned pictures and transforms out.
+"""A live run: sources, an aligner and sinks are opened, `vr.runtime.pipeline` does the work, a report comes out."""
 
-Per output frame: a pair, its alignment, the picture, the sinks. `latency_ms` of a frame:
-
-- `read`: waiting for and decoding the pair;
-- the aligner's own stages, see `Alignment.timings_ms`;
-- `draw`: warp and blend, 0 if no sink wants a picture;
-- `total`: until the picture is ready; for cameras from the RGB frame's grab, for recordings from the pair
-being read.
-"""
-
-import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from vr.runtime.aligner import Aligner
-from vr.runtime.alignment import DEFAULT_ALPHA, Alignment
-from vr.runtime.blend import VIEWS, View, render
+from vr.runtime.alignment import DEFAULT_ALPHA
+from vr.runtime.blend import VIEWS, View
+from vr.runtime.cores import share_cores
 from vr.runtime.errors import InputError
-from vr.runtime.pairing import DEFAULT_SLOP_MS, Pair, Pairing, pair_sources
+from vr.runtime.estimation import estimation_for, parse_every
+from vr.runtime.pairing import DEFAULT_SLOP_MS, pair_sources
 from vr.runtime.person_masks import MaskOptions, PersonMasks
-from vr.runtime.preprocess import Frame, to_bgr
+from vr.runtime.pipeline import Pipeline
 from vr.runtime.report import LiveReport, LiveStats
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.search import DEFAULT_SEARCH, check_search
@@ -39,10 +27,11 @@ from vr.runtime.sinks import (
     WindowSink,
     can_show_windows,
     open_recording,
+    show_windows,
 )
 from vr.runtime.sinks.targets import FileTarget, FolderTarget
 from vr.runtime.sources import SourceOptions, SourcePair, open_pair
-from vr.runtime.stopping import stop_on_signals
+from vr.runtime.stopping import Stop, stop_on_signals
 
 NO_DISPLAY = "no display found: running without a window (--no-window leaves this line out)"
 
@@ -68,6 +57,7 @@ class LiveOptions:
     transforms: Path | None = None
     flows: Path | None = None
     overwrite: bool = False
+    estimate_every: str = "1"
     slop_ms: float = DEFAULT_SLOP_MS
     ir_offset_ms: float = 0.0
     sources: SourceOptions = field(default_factory=SourceOptions)
@@ -76,6 +66,7 @@ class LiveOptions:
         """Raises InputError for values out of range and outputs that would overwrite each other."""
         rig_prior(self.rig)
         check_search(self.search)
+        parse_every(self.estimate_every)
         self.masks.check(self.mode)
         if not 0.0 <= self.alpha <= 1.0:
             raise InputError(f"--alpha is {self.alpha:g}; expected 0 (RGB alone) to 1 (IR alone)")
@@ -88,14 +79,6 @@ class LiveOptions:
             raise InputError("--record, --transforms and --flows name the same place; give each its own")
 
 
-class VideoAligner(Protocol):
-    """The part of `vr.runtime.Aligner` that the loop uses."""
-
-    def __call__(self, ir: Frame, rgb: Frame, time_s: float | None = None) -> Alignment:
-        """Aligns the next pair of a video."""
-        ...
-
-
 def run_live(
     options: LiveOptions,
     say: Callable[[str], None] = lambda _text: None,
@@ -105,77 +88,94 @@ def run_live(
     arrives.
 
     say: gets what a user should know before the first frame. on_frame: gets the number of output frames
-    done, and how many there will be (None if unknown). Raises VrError; what was written up to then is closed
-    and kept, and nothing that was there before is replaced.
+    done, and how many there will be (None if unknown); called from another thread. Raises VrError; what was written up
+    to then is closed and kept, and nothing that was there before is replaced.
     """
     options.check()
     with stop_on_signals() as stop:
-        sinks = _open_sinks(options, stop, say)
-        aligner = _load_aligner(options)
+        threads = share_cores(options.threads)
+        run = LiveRun(options, Stop(stop), say)
+        aligner = _load_aligner(options, threads)
         say(_describe(aligner, options))
-        with open_pair(options.ir, options.rgb, options.sources) as sources:
-            pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms, options.ir_offset_ms)
-            for sink in sinks:
+        with run.started(aligner, on_frame):
+            show_windows(run.windows, lambda: run.running)
+        return run.report(aligner)
+
+
+class LiveRun:
+    """One pair of sources from its options to its report."""
+
+    def __init__(self, options: LiveOptions, stop: Stop, say: Callable[[str], None]) -> None:
+        """Checks every output and writes nothing yet. Raises OutputError."""
+        self._options, self._stop, self._say = options, stop, say
+        self._sinks = _open_sinks(options, stop, say)
+        self._stats = LiveStats()
+        self._written: list[Path] = []
+        self._elapsed_s = 0.0
+
+    @property
+    def windows(self) -> list[WindowSink]:
+        """Those of its sinks that the main thread has to show."""
+        return [sink for sink in self._sinks if isinstance(sink, WindowSink)]
+
+    @property
+    def running(self) -> bool:
+        """Whether frames are still under way."""
+        return self._pipeline.running
+
+    @contextmanager
+    def started(self, aligner: Aligner, on_frame: Callable[[int, int | None], None]) -> Generator[None]:
+        """Runs in threads of its own; the end of the block waits for them. Raises what one of them met."""
+        options = self._options
+        with ExitStack() as stack:
+            sources = stack.enter_context(open_pair(options.ir, options.rgb, options.sources))
+            self._pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms, options.ir_offset_ms)
+            for sink in self._sinks:
                 if isinstance(sink, VideoSink):
                     sink.start(sources.rgb.fps, may_skip=sources.rgb.live)
-            loop = LiveLoop(pairing, aligner, sinks, sources, options, stop)
-            with closing_sinks(sinks, say) as written:
-                report = loop.run(on_frame)
-    return replace(report, written=written, search=aligner.search_text)
+            self._pipeline = self._build(aligner, sources, on_frame)
+            self._written = stack.enter_context(closing_sinks(self._sinks, self._say))
+            start_s = time.monotonic()
+            self._pipeline.start()
+            try:
+                yield
+            except BaseException:
+                self._stop.set()
+                raise
+            self._pipeline.join()
+            self._elapsed_s = time.monotonic() - start_s
 
+    def report(self, aligner: Aligner) -> LiveReport:
+        """What the run has come to."""
+        report = self._stats.report(self._elapsed_s, self._pairing.counts)
+        lost = self._pipeline.dropped_by_sinks
+        return replace(report, written=self._written, search=aligner.search_text, dropped_by_sinks=lost)
 
-class LiveLoop:
-    """Pairs, aligns, draws and hands out, one frame after the other."""
+    def _build(self, aligner: Aligner, sources: SourcePair, on_frame: Callable[[int, int | None], None]) -> Pipeline:
+        options, live, length = self._options, sources.rgb.live, _length(self._options, sources)
+        every = parse_every(options.estimate_every)
 
-    def __init__(
-        self,
-        pairing: Pairing,
-        aligner: VideoAligner,
-        sinks: Sequence[Sink],
-        sources: SourcePair,
-        options: LiveOptions,
-        stop: threading.Event,
-    ) -> None:
-        self._pairing, self._aligner, self._sinks, self._sources = pairing, aligner, sinks, sources
-        self._options, self._stop = options, stop
-        self._draws = any(sink.wants_picture for sink in sinks)
-        self._stats = LiveStats()
-
-    def run(self, on_frame: Callable[[int, int | None], None]) -> LiveReport:
-        """The whole loop. Raises whatever a source, the aligner or a sink raises."""
-        length = self._length()
-        start_s = end_s = time.monotonic()
-        while not self._stop.is_set() and self._stats.frames != self._options.frames:
-            asked_s = time.monotonic()
-            pair = self._pairing.next(self._stop)
-            if pair is None:
-                break
-            self._put_out(pair, asked_s)
-            end_s = time.monotonic()
+        def watch(output: Output) -> None:
+            truth = None if sources.truth is None else sources.truth(output.pair.rgb.index)
+            self._stats.add(output.alignment, output.latency_ms["total"], truth)
             on_frame(self._stats.frames, length)
-        return self._stats.report(end_s - start_s, self._pairing.counts)
 
-    def _put_out(self, pair: Pair, asked_s: float) -> None:
-        read_s = time.monotonic()
-        alignment = self._aligner(pair.ir.frame, pair.rgb.frame, time_s=pair.rgb.time_s)
-        aligned_s = time.monotonic()
-        picture = self._draw(alignment, pair) if self._draws else None
-        drawn_s = time.monotonic()
-        began_s = pair.rgb.time_s if self._sources.rgb.live else read_s
-        latency_ms = {"read": (read_s - asked_s) * 1000.0, **alignment.timings_ms}
-        latency_ms |= {"draw": (drawn_s - aligned_s) * 1000.0, "total": (drawn_s - began_s) * 1000.0}
-        output = Output(self._stats.frames, pair, alignment, latency_ms, picture)
-        for sink in self._sinks:
-            sink.write(output)
-        truth = self._sources.truth
-        self._stats.add(alignment, latency_ms["total"], None if truth is None else truth(pair.rgb.index))
+        return Pipeline(
+            self._pairing,
+            estimation_for(aligner, every, rig_prior(options.rig), live),
+            self._sinks,
+            self._stop,
+            watch,
+            live=live,
+            view=options.view,
+            alpha=options.alpha,
+            frames=options.frames,
+        )
 
-    def _draw(self, alignment: Alignment, pair: Pair) -> NDArray[np.uint8]:
-        return render(self._options.view, alignment, to_bgr(pair.rgb.frame), self._options.alpha)
 
-    def _length(self) -> int | None:
-        known = [n for n in (self._options.frames, self._sources.rgb.length) if n is not None]
-        return min(known, default=None)
+def _length(options: LiveOptions, sources: SourcePair) -> int | None:
+    known = [n for n in (options.frames, sources.rgb.length) if n is not None]
+    return min(known, default=None)
 
 
 @contextmanager
@@ -210,7 +210,7 @@ def _close_all(sinks: Sequence[Sink], written: list[Path], complete: bool) -> Ex
     return failure
 
 
-def _open_sinks(options: LiveOptions, stop: threading.Event, say: Callable[[str], None]) -> list[Sink]:
+def _open_sinks(options: LiveOptions, stop: Stop, say: Callable[[str], None]) -> list[Sink]:
     """Checks every output and writes nothing yet. Raises OutputError."""
     sinks: list[Sink] = []
     if options.record is not None:
@@ -227,11 +227,11 @@ def _open_sinks(options: LiveOptions, stop: threading.Event, say: Callable[[str]
     return sinks
 
 
-def _load_aligner(options: LiveOptions) -> Aligner:
+def _load_aligner(options: LiveOptions, threads: int) -> Aligner:
     masks = None
     if options.mode == "mask":
-        masks = PersonMasks.load(options.masks, options.provider, options.threads)
-    return Aligner.load(options.model, options.provider, options.threads, options.rig, options.search, masks)
+        masks = PersonMasks.load(options.masks, options.provider, threads)
+    return Aligner.load(options.model, options.provider, threads, options.rig, options.search, masks)
 
 
 def _describe(aligner: Aligner, options: LiveOptions) -> str:

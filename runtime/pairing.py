@@ -1,12 +1,12 @@
 """Bringing frames of two cameras together that were taken at nearly the same time."""
 
 import math
-import threading
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from vr.runtime.errors import InputError
 from vr.runtime.sources.base import LiveSource, Source, Stamped
+from vr.runtime.stopping import Stop
 
 DEFAULT_SLOP_MS = 100.0
 _ROUNDING_S = 1e-6
@@ -45,7 +45,7 @@ class Pairing(Protocol):
         """What happened so far."""
         ...
 
-    def next(self, stop: threading.Event) -> Pair | None:
+    def next(self, stop: Stop) -> Pair | None:
         """The next pair; waits for it. None at the end, or once `stop` is set. Raises what the sources
         raise.
         """
@@ -105,7 +105,7 @@ class RecordedPairing:
         """See `Pairing`."""
         return self._book.counts
 
-    def next(self, stop: threading.Event) -> Pair | None:
+    def next(self, stop: Stop) -> Pair | None:
         """See `Pairing`."""
         while not stop.is_set() and (rgb := self._rgb.read()) is not None:
             ir = self._nearest(rgb.time_s)
@@ -142,7 +142,7 @@ class LivePairing:
         """See `Pairing`."""
         return self._book.counts
 
-    def next(self, stop: threading.Event) -> Pair | None:
+    def next(self, stop: Stop) -> Pair | None:
         """See `Pairing`."""
         while not stop.is_set():
             if self._last_ir is None:

@@ -50,6 +50,7 @@ class LiveReport:
     error_before_px, error_after_px: `grid_error_px` against the truth of `sim:`, with the IR frame merely
     stretched to the RGB frame, and as aligned; a refused frame counts as not aligned. None where the truth
     is unknown.
+    dropped_by_sinks: outputs of cameras that a recording or file was too slow for.
     written: files and folders that the run has left. search: what a wide search has come to, None with a near one.
     """
 
@@ -60,6 +61,7 @@ class LiveReport:
     pairing: PairingCounts
     error_before_px: Spread | None
     error_after_px: Spread | None
+    dropped_by_sinks: int = 0
     written: list[Path] = field(default_factory=list[Path])
     search: str | None = None
 
@@ -80,6 +82,8 @@ class LiveReport:
             rows.append(("search", self.search))
         dropped = f"RGB unpaired {counts.unpaired_rgb}, RGB dropped {counts.dropped_rgb}"
         rows.append(("pairing", f"{dropped}, IR skipped {counts.skipped_ir}"))
+        if self.dropped_by_sinks:
+            rows.append(("outputs", f"{self.dropped_by_sinks} frames left out: a recording or file was too slow"))
         for when, px in (("before", self.error_before_px), ("after", self.error_after_px)):
             if px is not None:
                 rows.append((f"error {when}", f"median {px.p50:.2f} px, p95 {px.p95:.2f} px"))

@@ -6,6 +6,22 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
+
+class Stop:
+    """Ends one run: set by itself, or with all others by `everything`."""
+
+    def __init__(self, everything: threading.Event | None = None) -> None:
+        self._everything, self._own = everything, threading.Event()
+
+    def set(self) -> None:
+        """Ends this run."""
+        self._own.set()
+
+    def is_set(self) -> bool:
+        """Whether the run is to end."""
+        return self._own.is_set() or (self._everything is not None and self._everything.is_set())
+
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

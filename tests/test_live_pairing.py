@@ -1,7 +1,5 @@
 """Pairing against a brute-force reference, its counts, and its policy for cameras."""
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 from vr.runtime.errors import InputError, StreamError
 from vr.runtime.pairing import Pair, Pairing, pair_sources
 from vr.runtime.sources import Stamped
+from vr.runtime.stopping import Stop
 
 FRAME = np.zeros((16, 16), np.uint8)
 
@@ -59,7 +58,7 @@ class ScriptedCamera:
 
 
 def all_pairs(pairing: Pairing) -> list[Pair]:
-    stop = threading.Event()
+    stop = Stop()
     return list(iter(lambda: pairing.next(stop), None))
 
 
@@ -79,7 +78,7 @@ def test_infrared_is_not_read_further_than_needed() -> None:
     ir = ListSource([0.0, 0.1, 0.2])
     pairing = pair_sources(ir, ListSource([0.0, 0.1, 0.2]))
     for done in (1, 2, 3):
-        pairing.next(threading.Event())
+        pairing.next(Stop())
         assert ir.read_count == done
 
 
@@ -134,7 +133,7 @@ def test_cameras_take_the_nearer_of_the_two_newest_infrared_frames() -> None:
     ir = ScriptedCamera([(4, 1.00), (7, 1.10), None])
     rgb = ScriptedCamera([(20, 1.02), (21, 1.05), (25, 1.11)])
     pairing = pair_sources(ir, rgb, slop_ms=60.0)
-    stop = threading.Event()
+    stop = Stop()
     pairs = [pair for _ in range(2) if (pair := pairing.next(stop)) is not None]
     assert indices(pairs) == [(4, 20), (7, 21)]
     assert pairing.counts.dropped_rgb == 0
@@ -145,14 +144,14 @@ def test_cameras_drop_what_was_overwritten_and_what_has_no_partner() -> None:
     ir = ScriptedCamera([None, (0, 1.0), None, None, (3, 2.0)])
     rgb = ScriptedCamera([(10, 1.01), None, (14, 1.5), (15, 2.01)])
     pairing = pair_sources(ir, rgb, slop_ms=100.0)
-    stop = threading.Event()
+    stop = Stop()
     pairs = [pair for _ in range(2) if (pair := pairing.next(stop)) is not None]
     assert indices(pairs) == [(0, 10), (3, 15)]
     assert (pairing.counts.dropped_rgb, pairing.counts.unpaired_rgb) == (3, 1)
 
 
 def test_waiting_for_cameras_ends_when_asked_to_stop() -> None:
-    stop = threading.Event()
+    stop = Stop()
     stop.set()
     assert pair_sources(ScriptedCamera([]), ScriptedCamera([])).next(stop) is None
 
@@ -160,7 +159,7 @@ def test_waiting_for_cameras_ends_when_asked_to_stop() -> None:
 def test_a_broken_camera_is_not_hidden() -> None:
     pairing = pair_sources(ScriptedCamera([(0, 0.0)]), ScriptedCamera([(0, 0.0)]))
     with pytest.raises(StreamError, match="script is over"):
-        pairing.next(threading.Event())
+        pairing.next(Stop())
 
 
 def test_a_camera_and_a_recording_are_refused() -> None:

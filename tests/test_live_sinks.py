@@ -1,7 +1,6 @@
 """Recording, transforms and flows: what is written, and what is never lost."""
 
 import json
-import threading
 from pathlib import Path
 
 import cv2
@@ -16,6 +15,7 @@ from vr.runtime.pairing import Pair
 from vr.runtime.sinks import FlowSink, Output, PngSink, TransformSink, VideoSink, WindowSink, open_recording
 from vr.runtime.sinks.targets import FileTarget, FolderTarget
 from vr.runtime.sources import Stamped
+from vr.runtime.stopping import Stop
 
 MATRIX = np.array([[0.9, 0.1, 3.0], [-0.1, 0.8, 5.0]])
 RGB_HW, IR_HW = (48, 64), (40, 50)
@@ -179,6 +179,7 @@ def test_transforms_contract(tmp_path: Path) -> None:
         "state": "estimated",
         "confidence": 0.75,
         "matrix_rgb_to_ir": MATRIX.tolist(),
+        "estimate_age_ms": 0.0,
         "latency_ms": {"total": 1.235},
     }
     assert (held["state"], held["confidence"], held["matrix_rgb_to_ir"]) == ("held", None, MATRIX.tolist())
@@ -234,4 +235,4 @@ def test_places_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
 
 
 def test_closing_a_window_that_never_opened_is_fine() -> None:
-    assert WindowSink(threading.Event()).close(complete=True) is None
+    assert WindowSink(Stop()).close(complete=True) is None

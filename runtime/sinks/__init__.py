@@ -4,7 +4,7 @@ from vr.runtime.sinks.base import Output, Sink
 from vr.runtime.sinks.flows import FlowSink
 from vr.runtime.sinks.transforms import TransformSink
 from vr.runtime.sinks.video import PngSink, VideoSink, open_recording
-from vr.runtime.sinks.window import WindowSink, can_show_windows
+from vr.runtime.sinks.window import WindowSink, can_show_windows, show_windows
 
 __all__ = [
     "FlowSink",
@@ -16,4 +16,5 @@ __all__ = [
     "WindowSink",
     "can_show_windows",
     "open_recording",
+    "show_windows",
 ]

@@ -15,7 +15,8 @@ class TransformSink:
 
     Keys: `index`, `ir_time_s`, `rgb_time_s`, `state`, `confidence` (null where the model has none),
     `matrix_rgb_to_ir` (in native pixels, rows of numbers: 2x3 of an affine model, 3x3 with last entry 1 of a homography
-    model; null if refused or dense), `latency_ms` (a dict by stage).
+    model; null if refused or dense), `estimate_age_ms` (how much earlier the pair that was estimated was taken; 0 for
+    the frame's own), `latency_ms` (a dict by stage).
 
     A new file is written under its own name; one that replaces another takes its place when it is closed.
     """
@@ -57,5 +58,6 @@ def to_record(output: Output) -> dict[str, object]:
         "state": output.alignment.state,
         "confidence": confidence if confidence is not None and math.isfinite(confidence) else None,
         "matrix_rgb_to_ir": None if matrix is None else matrix.tolist(),
+        "estimate_age_ms": round(output.alignment.age_s * 1000.0, 3),
         "latency_ms": {stage: round(ms, 3) for stage, ms in output.latency_ms.items()},
     }

@@ -3,45 +3,70 @@
 import os
 import subprocess
 import sys
-import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from vr.runtime.sinks.base import Output
+from vr.runtime.stopping import Stop
 
 TITLE = "vr-live (q or Esc quits)"
+_REFRESH_MS = 2
 _QUIT_KEYS = (ord("q"), ord("Q"), 27)
 _PROBE = "import cv2; cv2.namedWindow('vr-live'); cv2.destroyAllWindows()"
 _PROBE_TIMEOUT_S = 20.0
 
 
 class WindowSink:
-    """Shows each picture; the q and Esc keys and the window's close button set `stop`."""
+    """Shows the newest picture; the q and Esc keys and the window's close button set `stop`.
+
+    `write` never waits: the main thread, the only one from which GUI libraries work everywhere, draws in `show`.
+    """
 
     wants_picture = True
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: Stop, name: str = "") -> None:
+        """name: of the pair, where there are several."""
         self._stop = stop
+        self._title = f"{name} - {TITLE}" if name else TITLE
+        self._newest: NDArray[np.uint8] | None = None
         self._is_open = False
 
     def write(self, output: Output) -> None:
         """See `Sink`."""
-        if output.picture is None:
-            return
-        if not self._is_open:
-            cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-            self._is_open = True
-        cv2.imshow(TITLE, output.picture)
-        key = cv2.waitKey(1) & 0xFF
-        if key in _QUIT_KEYS or cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
-            self._stop.set()
+        self._newest = output.picture
+
+    def show(self, wait_ms: int) -> None:
+        """Draws what came since the last call, and waits that long for a key. From the main thread."""
+        picture, self._newest = self._newest, None
+        if picture is not None:
+            if not self._is_open:
+                cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+                self._is_open = True
+            cv2.imshow(self._title, picture)
+        if self._is_open:
+            key = cv2.waitKey(wait_ms) & 0xFF
+            if key in _QUIT_KEYS or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+                self._stop.set()
 
     def close(self, complete: bool) -> Path | None:
         """Closes the window."""
         if self._is_open:
-            cv2.destroyAllWindows()
+            cv2.destroyWindow(self._title)
+            self._is_open = False
         return None
+
+
+def show_windows(windows: Sequence[WindowSink], is_running: Callable[[], bool]) -> None:
+    """Keeps the windows up to date while something runs; returns at once without windows."""
+    while windows and is_running():
+        for window in windows:
+            window.show(_REFRESH_MS)
+        time.sleep(_REFRESH_MS / 1000.0)
 
 
 def can_show_windows() -> bool:

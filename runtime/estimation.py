@@ -1,0 +1,158 @@
+"""How often the network is asked: `--estimate-every`.
+
+Pictures between two estimates are drawn with the newest transform. Their state is that of the estimate while it is at
+most FRESH_S old; then they are `held`, and `refused` once the rig's `hold_s` is over.
+"""
+
+import threading
+from typing import Protocol
+
+from vr.runtime.alignment import Alignment, State
+from vr.runtime.errors import InputError
+from vr.runtime.pairing import Pair
+from vr.runtime.preprocess import Frame
+from vr.runtime.rigs import RigPrior
+
+AUTO = "auto"
+FRESH_S = 0.5
+
+
+class VideoAligner(Protocol):
+    """The part of `vr.runtime.Aligner` that is used here."""
+
+    def __call__(self, ir: Frame, rgb: Frame, time_s: float | None = None) -> Alignment:
+        """Aligns the next pair of a video."""
+        ...
+
+
+class Estimation(Protocol):
+    """Gives the alignment of each pair of a video."""
+
+    def __call__(self, pair: Pair) -> Alignment:
+        """Of the next pair. Raises what the aligner raises."""
+        ...
+
+    def close(self) -> None:
+        """Ends what runs in the background."""
+        ...
+
+
+def parse_every(text: str) -> int | None:
+    """The N of `--estimate-every`, None for auto. Raises InputError if it is neither."""
+    if text == AUTO:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"--estimate-every is {text!r}; expected auto, or every how many pairs, from 1")
+    return int(text)
+
+
+def estimation_for(aligner: VideoAligner, every: int | None, prior: RigPrior, live: bool) -> Estimation:
+    """every: as `parse_every` gives it. A live picture never waits for the network unless every pair is estimated; a
+    recording waits for it, so that it gives the same every time, except with auto.
+    """
+    if every is None or (live and every > 1):
+        return InBackground(aligner, every or 1, prior, waits_for_first=not live)
+    return EveryNth(aligner, every, prior)
+
+
+class EveryNth:
+    """Estimates every n-th pair where it is asked."""
+
+    def __init__(self, aligner: VideoAligner, every: int, prior: RigPrior) -> None:
+        self._aligner, self._every, self._prior = aligner, every, prior
+        self._count = 0
+        self._newest: _Estimate | None = None
+
+    def __call__(self, pair: Pair) -> Alignment:
+        """See `Estimation`."""
+        is_due = self._count % self._every == 0
+        self._count += 1
+        if self._newest is not None and not is_due:
+            return self._newest.carried_to(pair, self._prior)
+        self._newest = _Estimate.of(self._aligner, pair)
+        return self._newest.alignment
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+class InBackground:
+    """Estimates in a thread of its own: always the newest pair of those due, as often as the machine can."""
+
+    def __init__(self, aligner: VideoAligner, every: int, prior: RigPrior, waits_for_first: bool) -> None:
+        """waits_for_first: the first pair waits for its own estimate; else it is refused."""
+        self._aligner, self._every, self._prior, self._waits = aligner, every, prior, waits_for_first
+        self._count = 0
+        self._changed = threading.Condition()
+        self._asked: Pair | None = None
+        self._newest: _Estimate | None = None
+        self._failure: Exception | None = None
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="estimate", daemon=True)
+        self._thread.start()
+
+    def __call__(self, pair: Pair) -> Alignment:
+        """See `Estimation`."""
+        with self._changed:
+            if self._count % self._every == 0:
+                self._asked = pair
+                self._changed.notify_all()
+            self._count += 1
+            if self._waits:
+                self._changed.wait_for(lambda: self._newest is not None or self._failure is not None)
+            if self._failure is not None:
+                raise self._failure
+            newest = self._newest
+        if newest is None:
+            return Alignment("refused", None, None, None, _hw(pair.rgb.frame), pair.ir.frame)
+        return newest.carried_to(pair, self._prior)
+
+    def close(self) -> None:
+        """Waits for the estimate that is being made."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (pair := self._next()) is not None:
+            try:
+                newest, failure = _Estimate.of(self._aligner, pair), None
+            except Exception as error:  # belongs to whoever asks next
+                newest, failure = None, error
+            with self._changed:
+                self._newest, self._failure = newest or self._newest, failure
+                self._changed.notify_all()
+            if failure is not None:
+                return
+
+    def _next(self) -> Pair | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._asked is not None or self._ended)
+            pair, self._asked = self._asked, None
+            return None if self._ended else pair
+
+
+class _Estimate:
+    """An alignment and when its pair was taken."""
+
+    def __init__(self, alignment: Alignment, pair: Pair) -> None:
+        self.alignment, self._pair = alignment, pair
+
+    @staticmethod
+    def of(aligner: VideoAligner, pair: Pair) -> "_Estimate":
+        return _Estimate(aligner(pair.ir.frame, pair.rgb.frame, time_s=pair.rgb.time_s), pair)
+
+    def carried_to(self, pair: Pair, prior: RigPrior) -> Alignment:
+        """The alignment itself for its own pair, and for a later one what is in this module's docstring."""
+        if pair is self._pair:
+            return self.alignment
+        age_s = max(0.0, pair.rgb.time_s - self._pair.rgb.time_s)
+        state: State = self.alignment.state
+        if state != "refused" and age_s > FRESH_S:
+            state = "held" if age_s <= prior.hold_s else "refused"
+        return self.alignment.carried_to(pair.ir.frame, _hw(pair.rgb.frame), state, age_s)
+
+
+def _hw(frame: Frame) -> tuple[int, int]:
+    return frame.shape[0], frame.shape[1]

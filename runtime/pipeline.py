@@ -1,0 +1,187 @@
+"""The threads of a live run: what reads, aligns, draws and writes does so at the same time.
+
+    recordings:  read -> [2] -> align -> [1] -> draw -> [2] -> one thread per sink
+    cameras:     (a thread per camera fills its slot)  align -> [1] -> draw -> [2, drops] -> one thread per sink
+
+OpenCV, onnxruntime and FFmpeg release Python's lock while they work. `[n]` holds at most n items: where the next one is
+slower, a recording waits, and nothing of it is lost. A camera never waits: `align` takes the newest pair when it is
+free, and a sink that cannot follow loses pictures, which are counted, while the others get theirs. The main thread
+shows windows.
+
+`latency_ms` of a frame:
+
+- `read`: waiting for and decoding the pair;
+- the aligner's own stages, see `Alignment.timings_ms`;
+- `draw`: warp and blend, 0 if no sink wants a picture;
+- `total`: until the picture is ready, waiting between the stages included; for cameras from the RGB frame's grab, for
+recordings from the pair being read.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vr.runtime.alignment import Alignment
+from vr.runtime.blend import View, render
+from vr.runtime.estimation import Estimation
+from vr.runtime.handover import Handover
+from vr.runtime.pairing import Pair, Pairing
+from vr.runtime.preprocess import to_bgr
+from vr.runtime.sinks import Output, Sink
+from vr.runtime.stopping import Stop
+
+_READ_AHEAD, _ALIGNED_AHEAD, _DRAWN_AHEAD = 2, 1, 2
+_LIGHT_AHEAD = 256
+"""Outputs without pictures that a live sink may be behind: some seconds."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A pair, when its frames began their way through the pipeline, and how long it was waited for."""
+
+    pair: Pair
+    began_s: float
+    read_ms: float
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    read: Read
+    alignment: Alignment
+
+
+class Pipeline:
+    """One pair of sources on its way to its sinks."""
+
+    def __init__(
+        self,
+        pairing: Pairing,
+        estimation: Estimation,
+        sinks: Sequence[Sink],
+        stop: Stop,
+        watch: Callable[[Output], None],
+        *,
+        live: bool,
+        view: View,
+        alpha: float,
+        frames: int | None = None,
+    ) -> None:
+        """live: the sources are cameras. frames: how many to put out at most. `stop` ends the run early; what is
+        under way then still gets out. watch: is told of every output, whatever the sinks lose.
+        """
+        self._pairing, self._estimation, self._stop = pairing, estimation, stop
+        self._live, self._alpha, self._frames = live, alpha, frames
+        self._view: View = view
+        self._draws = any(sink.wants_picture for sink in sinks)
+        self._pairs = Handover[Read](_READ_AHEAD)
+        self._aligned = Handover[_Aligned](_ALIGNED_AHEAD)
+        self._outputs = [(watch, Handover[Output](_LIGHT_AHEAD))]
+        for sink in sinks:
+            room = _LIGHT_AHEAD if live and not sink.wants_picture else _DRAWN_AHEAD
+            self._outputs.append((sink.write, Handover[Output](room, drops=live)))
+        self._threads: list[threading.Thread] = []
+        self._failure: BaseException | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def running(self) -> bool:
+        """Whether any stage still works."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    @property
+    def dropped_by_sinks(self) -> int:
+        """Outputs of cameras that a sink was too slow for."""
+        return sum(outputs.dropped for _, outputs in self._outputs)
+
+    def start(self) -> None:
+        """Starts all stages."""
+        stages: list[tuple[str, Callable[[], None]]] = [("align", self._align), ("draw", self._draw)]
+        if not self._live:
+            stages.insert(0, ("read", self._read))
+        for number, (write, outputs) in enumerate(self._outputs):
+            stages.append((f"output {number}", partial(self._write, write, outputs)))
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True) for name, work in stages
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        """Waits for the end of all stages. Raises the first error that one of them met."""
+        for thread in self._threads:
+            thread.join()
+        self._estimation.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            with self._lock:
+                self._failure = self._failure or error
+            self._stop.set()
+
+    def _read(self) -> None:
+        try:
+            for read in self._reads():
+                if not self._pairs.put(read):
+                    break
+        finally:
+            self._pairs.end()
+
+    def _reads(self) -> Iterator[Read]:
+        """The pairs as they come, as many as are wanted."""
+        count = 0
+        while not self._stop.is_set() and count != self._frames:
+            asked_s = time.monotonic()
+            pair = self._pairing.next(self._stop)
+            if pair is None:
+                return
+            read_s = time.monotonic()
+            yield Read(pair, pair.rgb.time_s if self._live else read_s, (read_s - asked_s) * 1000.0)
+            count += 1
+
+    def _align(self) -> None:
+        try:
+            for read in self._reads() if self._live else self._pairs:
+                if not self._aligned.put(_Aligned(read, self._estimation(read.pair))):
+                    break
+        finally:
+            self._pairs.abandon()
+            self._aligned.end()
+
+    def _draw(self) -> None:
+        try:
+            for index, aligned in enumerate(self._aligned):
+                output = self._output(index, aligned)
+                if not all([outputs.put(output) for _, outputs in self._outputs]):
+                    break
+        finally:
+            self._aligned.abandon()
+            for _, outputs in self._outputs:
+                outputs.end()
+
+    def _output(self, index: int, aligned: _Aligned) -> Output:
+        read, alignment = aligned.read, aligned.alignment
+        start_s = time.monotonic()
+        picture = self._picture(alignment, read.pair) if self._draws else None
+        end_s = time.monotonic()
+        latency_ms = {"read": read.read_ms, **alignment.timings_ms}
+        latency_ms |= {"draw": (end_s - start_s) * 1000.0, "total": (end_s - read.began_s) * 1000.0}
+        return Output(index, read.pair, alignment, latency_ms, picture)
+
+    def _picture(self, alignment: Alignment, pair: Pair) -> NDArray[np.uint8]:
+        return render(self._view, alignment, to_bgr(pair.rgb.frame), self._alpha)
+
+    def _write(self, write: Callable[[Output], None], outputs: Handover[Output]) -> None:
+        try:
+            for output in outputs:
+                write(output)
+        finally:
+            outputs.abandon()
