@@ -26,8 +26,11 @@ def _print_version(wanted: bool) -> None:
 
 @app.command()
 def live(
-    ir: Annotated[str, typer.Option(help=f"Infrared frames: {_SOURCE_HELP}.")],
-    rgb: Annotated[str, typer.Option(help="Colour frames: as --ir.")],
+    ir: Annotated[str | None, typer.Option(help=f"Infrared frames: {_SOURCE_HELP}.")] = None,
+    rgb: Annotated[str | None, typer.Option(help="Colour frames: as --ir.")] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="TOML file with several camera pairs, in place of --ir and --rgb.")
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="ONNX file of vr-export, or a built-in model: default, small, clean or dense.")
     ] = None,
@@ -94,12 +97,13 @@ def live(
     Try it without cameras: vr-live --ir sim: --rgb sim:
     """
     from vr.runtime.live import LiveOptions
+    from vr.runtime.pairs import read_pairs
     from vr.runtime.person_masks import MaskOptions
     from vr.runtime.sources import SourceOptions
 
     options = LiveOptions(
-        ir=ir,
-        rgb=rgb,
+        ir=ir or "",
+        rgb=rgb or "",
         model=model,
         provider=provider,
         threads=threads,
@@ -120,19 +124,33 @@ def live(
         ir_offset_ms=ir_offset_ms,
         sources=SourceOptions(fps, ir_16bit),
     )
-    _run(options, quiet)
+    _check_sources(ir, rgb, pairs)
+    _run([options] if pairs is None else read_pairs(pairs, options), quiet)
 
 
-def _run(options: "LiveOptions", quiet: bool) -> None:
-    from vr.runtime.live import run_live
+def _check_sources(ir: str | None, rgb: str | None, pairs: Path | None) -> None:
+    """Raises InputError unless either one pair or a file of pairs is given."""
+    from vr.runtime.errors import InputError
+
+    given = {"--ir": ir is not None, "--rgb": rgb is not None}
+    if pairs is not None and any(given.values()):
+        raise InputError("--pairs and --ir or --rgb exclude each other; put all pairs into the file")
+    missing = [name for name, is_given in given.items() if not is_given]
+    if pairs is None and missing:
+        raise InputError(f"no {' and no '.join(missing)}; expected a camera, file, folder or sim:, or --pairs FILE")
+
+
+def _run(runs: "list[LiveOptions]", quiet: bool) -> None:
+    from vr.runtime.live import run_pairs
     from vr.runtime.sources.quiet import quiet_opencv
     from vr.runtime.terminal import open_console, print_report, progress_bar
 
     quiet_opencv()
     console = open_console(quiet)
     with progress_bar(quiet) as on_frame:
-        report = run_live(options, console.print, on_frame)
-    print_report(console, report)
+        reports = run_pairs(runs, console.print, on_frame)
+    for options, report in zip(runs, reports, strict=True):
+        print_report(console, report, options.name)
 
 
 def main() -> None:

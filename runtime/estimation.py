@@ -1,7 +1,8 @@
 """How often the network is asked: `--estimate-every`.
 
 Pictures between two estimates are drawn with the newest transform. Their state is that of the estimate while it is at
-most FRESH_S old; then they are `held`, and `refused` once the rig's `hold_s` is over.
+most FRESH_S old; then they are `held`, and `refused` once the rig's `hold_s` is over. A recording, which may be drawn
+far faster than it was taken, waits for an estimate before that.
 """
 
 import threading
@@ -51,7 +52,7 @@ def estimation_for(aligner: VideoAligner, every: int | None, prior: RigPrior, li
     recording waits for it, so that it gives the same every time, except with auto.
     """
     if every is None or (live and every > 1):
-        return InBackground(aligner, every or 1, prior, waits_for_first=not live)
+        return InBackground(aligner, every or 1, prior, waits=not live)
     return EveryNth(aligner, every, prior)
 
 
@@ -79,9 +80,11 @@ class EveryNth:
 class InBackground:
     """Estimates in a thread of its own: always the newest pair of those due, as often as the machine can."""
 
-    def __init__(self, aligner: VideoAligner, every: int, prior: RigPrior, waits_for_first: bool) -> None:
-        """waits_for_first: the first pair waits for its own estimate; else it is refused."""
-        self._aligner, self._every, self._prior, self._waits = aligner, every, prior, waits_for_first
+    def __init__(self, aligner: VideoAligner, every: int, prior: RigPrior, waits: bool) -> None:
+        """waits: a pair waits where the newest estimate is older than FRESH_S, or there is none. Else it is held or
+        refused.
+        """
+        self._aligner, self._every, self._prior, self._waits = aligner, every, prior, waits
         self._count = 0
         self._changed = threading.Condition()
         self._asked: Pair | None = None
@@ -94,18 +97,21 @@ class InBackground:
     def __call__(self, pair: Pair) -> Alignment:
         """See `Estimation`."""
         with self._changed:
-            if self._count % self._every == 0:
+            if self._count % self._every == 0 or (self._waits and not self._is_fresh(pair)):
                 self._asked = pair
                 self._changed.notify_all()
             self._count += 1
             if self._waits:
-                self._changed.wait_for(lambda: self._newest is not None or self._failure is not None)
+                self._changed.wait_for(lambda: self._failure is not None or self._is_fresh(pair))
             if self._failure is not None:
                 raise self._failure
             newest = self._newest
         if newest is None:
             return Alignment("refused", None, None, None, _hw(pair.rgb.frame), pair.ir.frame)
         return newest.carried_to(pair, self._prior)
+
+    def _is_fresh(self, pair: Pair) -> bool:
+        return self._newest is not None and self._newest.age_s(pair) <= FRESH_S
 
     def close(self) -> None:
         """Waits for the estimate that is being made."""
@@ -143,11 +149,15 @@ class _Estimate:
     def of(aligner: VideoAligner, pair: Pair) -> "_Estimate":
         return _Estimate(aligner(pair.ir.frame, pair.rgb.frame, time_s=pair.rgb.time_s), pair)
 
+    def age_s(self, pair: Pair) -> float:
+        """How much later `pair` was taken."""
+        return max(0.0, pair.rgb.time_s - self._pair.rgb.time_s)
+
     def carried_to(self, pair: Pair, prior: RigPrior) -> Alignment:
         """The alignment itself for its own pair, and for a later one what is in this module's docstring."""
         if pair is self._pair:
             return self.alignment
-        age_s = max(0.0, pair.rgb.time_s - self._pair.rgb.time_s)
+        age_s = self.age_s(pair)
         state: State = self.alignment.state
         if state != "refused" and age_s > FRESH_S:
             state = "held" if age_s <= prior.hold_s else "refused"

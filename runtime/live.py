@@ -8,8 +8,10 @@ from pathlib import Path
 
 from vr.runtime.aligner import Aligner
 from vr.runtime.alignment import DEFAULT_ALPHA
+from vr.runtime.batching import share
 from vr.runtime.blend import VIEWS, View
-from vr.runtime.cores import share_cores
+from vr.runtime.cores import available_cores, share_cores
+from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError
 from vr.runtime.estimation import estimation_for, parse_every
 from vr.runtime.pairing import DEFAULT_SLOP_MS, pair_sources
@@ -18,6 +20,7 @@ from vr.runtime.pipeline import Pipeline
 from vr.runtime.report import LiveReport, LiveStats
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.search import DEFAULT_SEARCH, check_search
+from vr.runtime.session import Runner, Session
 from vr.runtime.sinks import (
     FlowSink,
     Output,
@@ -61,6 +64,7 @@ class LiveOptions:
     slop_ms: float = DEFAULT_SLOP_MS
     ir_offset_ms: float = 0.0
     sources: SourceOptions = field(default_factory=SourceOptions)
+    name: str = ""
 
     def check(self) -> None:
         """Raises InputError for values out of range and outputs that would overwrite each other."""
@@ -79,10 +83,14 @@ class LiveOptions:
             raise InputError("--record, --transforms and --flows name the same place; give each its own")
 
 
+_HURRY_S = 2.0
+"""How long a run that is torn down waits for its threads before it closes its files."""
+Say = Callable[[str], None]
+OnFrame = Callable[[int, int | None], None]
+
+
 def run_live(
-    options: LiveOptions,
-    say: Callable[[str], None] = lambda _text: None,
-    on_frame: Callable[[int, int | None], None] = lambda _done, _length: None,
+    options: LiveOptions, say: Say = lambda _text: None, on_frame: OnFrame = lambda _done, _length: None
 ) -> LiveReport:
     """Runs until a source ends, `options.frames` are done, the window is closed, or SIGINT or SIGTERM
     arrives.
@@ -91,27 +99,47 @@ def run_live(
     done, and how many there will be (None if unknown); called from another thread. Raises VrError; what was written up
     to then is closed and kept, and nothing that was there before is replaced.
     """
-    options.check()
-    with stop_on_signals() as stop:
-        threads = share_cores(options.threads)
-        run = LiveRun(options, Stop(stop), say)
-        aligner = _load_aligner(options, threads)
-        say(_describe(aligner, options))
-        with run.started(aligner, on_frame):
-            show_windows(run.windows, lambda: run.running)
-        return run.report(aligner)
+    return run_pairs([options], say, on_frame)[0]
+
+
+def run_pairs(
+    pairs: Sequence[LiveOptions], say: Say = lambda _text: None, on_frame: OnFrame = lambda _done, _length: None
+) -> list[LiveReport]:
+    """`run_live` of several pairs at the same time, with one session of the first one's model.
+
+    A pair that fails does not end the others; the first error is raised at the end.
+    """
+    for options in pairs:
+        options.check()
+    with stop_on_signals() as stop, ExitStack() as stack:
+        runs = [LiveRun(options, Stop(stop), say) for options in pairs]
+        aligners = load_aligners(pairs, share_cores(pairs[0].threads))
+        say(_describe(aligners[0], pairs[0]))
+        for run, aligner in zip(runs, aligners, strict=True):
+            stack.enter_context(run.started(aligner, on_frame if len(pairs) == 1 else _silent))
+        windows = [window for run in runs for window in run.windows]
+        show_windows(windows, lambda: any(run.running for run in runs))
+    for run in runs:
+        if run.failure is not None:
+            raise run.failure
+    return [run.report(aligner) for run, aligner in zip(runs, aligners, strict=True)]
+
+
+def _silent(_done: int, _length: int | None) -> None:
+    pass
 
 
 class LiveRun:
     """One pair of sources from its options to its report."""
 
-    def __init__(self, options: LiveOptions, stop: Stop, say: Callable[[str], None]) -> None:
+    def __init__(self, options: LiveOptions, stop: Stop, say: Say) -> None:
         """Checks every output and writes nothing yet. Raises OutputError."""
         self._options, self._stop, self._say = options, stop, say
         self._sinks = _open_sinks(options, stop, say)
         self._stats = LiveStats()
         self._written: list[Path] = []
-        self._elapsed_s = 0.0
+        self._start_s = self._last_s = 0.0
+        self.failure: Exception | None = None
 
     @property
     def windows(self) -> list[WindowSink]:
@@ -124,53 +152,68 @@ class LiveRun:
         return self._pipeline.running
 
     @contextmanager
-    def started(self, aligner: Aligner, on_frame: Callable[[int, int | None], None]) -> Generator[None]:
-        """Runs in threads of its own; the end of the block waits for them. Raises what one of them met."""
-        options = self._options
-        with ExitStack() as stack:
-            sources = stack.enter_context(open_pair(options.ir, options.rgb, options.sources))
-            self._pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms, options.ir_offset_ms)
-            for sink in self._sinks:
-                if isinstance(sink, VideoSink):
-                    sink.start(sources.rgb.fps, may_skip=sources.rgb.live)
-            self._pipeline = self._build(aligner, sources, on_frame)
-            self._written = stack.enter_context(closing_sinks(self._sinks, self._say))
-            start_s = time.monotonic()
-            self._pipeline.start()
-            try:
-                yield
-            except BaseException:
-                self._stop.set()
+    def started(self, aligner: Aligner, on_frame: OnFrame) -> Generator[None]:
+        """Runs in threads of its own; the end of the block waits for them and closes everything.
+
+        What one of them met is then in `failure`. Raises what the sources raise when they are opened.
+        """
+        with ExitStack() as opening:
+            sources = opening.enter_context(open_pair(self._options.ir, self._options.rgb, self._options.sources))
+            self._build(aligner, sources, on_frame)
+            self._written = opening.enter_context(closing_sinks(self._sinks, self._say))
+            opened = opening.pop_all()
+        self._start_s = self._last_s = time.monotonic()
+        self._pipeline.start()
+        try:
+            yield
+        except BaseException:
+            self._stop.set()
+            self._pipeline.wait(_HURRY_S)
+            with opened:
                 raise
-            self._pipeline.join()
-            self._elapsed_s = time.monotonic() - start_s
+        self._finish(opened)
+
+    def _finish(self, opened: ExitStack) -> None:
+        try:
+            with opened:
+                self._pipeline.join()
+        except Exception as error:
+            self.failure = error
 
     def report(self, aligner: Aligner) -> LiveReport:
         """What the run has come to."""
-        report = self._stats.report(self._elapsed_s, self._pairing.counts)
+        report = self._stats.report(self._last_s - self._start_s, self._pairing.counts)
         lost = self._pipeline.dropped_by_sinks
         return replace(report, written=self._written, search=aligner.search_text, dropped_by_sinks=lost)
 
-    def _build(self, aligner: Aligner, sources: SourcePair, on_frame: Callable[[int, int | None], None]) -> Pipeline:
-        options, live, length = self._options, sources.rgb.live, _length(self._options, sources)
-        every = parse_every(options.estimate_every)
-
-        def watch(output: Output) -> None:
-            truth = None if sources.truth is None else sources.truth(output.pair.rgb.index)
-            self._stats.add(output.alignment, output.latency_ms["total"], truth)
-            on_frame(self._stats.frames, length)
-
-        return Pipeline(
+    def _build(self, aligner: Aligner, sources: SourcePair, on_frame: OnFrame) -> None:
+        options, live = self._options, sources.rgb.live
+        for sink in self._sinks:
+            if isinstance(sink, VideoSink):
+                sink.start(sources.rgb.fps, may_skip=live)
+        self._pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms, options.ir_offset_ms)
+        self._pipeline = Pipeline(
             self._pairing,
-            estimation_for(aligner, every, rig_prior(options.rig), live),
+            estimation_for(aligner, parse_every(options.estimate_every), rig_prior(options.rig), live),
             self._sinks,
             self._stop,
-            watch,
+            self._watch(sources, on_frame),
             live=live,
             view=options.view,
             alpha=options.alpha,
             frames=options.frames,
         )
+
+    def _watch(self, sources: SourcePair, on_frame: OnFrame) -> Callable[[Output], None]:
+        length = _length(self._options, sources)
+
+        def watch(output: Output) -> None:
+            truth = None if sources.truth is None else sources.truth(output.pair.rgb.index)
+            self._stats.add(output.alignment, output.latency_ms["total"], truth)
+            self._last_s = time.monotonic()
+            on_frame(self._stats.frames, length)
+
+        return watch
 
 
 def _length(options: LiveOptions, sources: SourcePair) -> int | None:
@@ -221,17 +264,24 @@ def _open_sinks(options: LiveOptions, stop: Stop, say: Callable[[str], None]) ->
         sinks.append(FlowSink(FolderTarget(options.flows)))
     if options.window:
         if can_show_windows():
-            sinks.append(WindowSink(stop))
+            sinks.append(WindowSink(stop, options.name))
         else:
             say(NO_DISPLAY)
     return sinks
 
 
-def _load_aligner(options: LiveOptions, threads: int) -> Aligner:
-    masks = None
-    if options.mode == "mask":
-        masks = PersonMasks.load(options.masks, options.provider, threads)
-    return Aligner.load(options.model, options.provider, threads, options.rig, options.search, masks)
+def load_aligners(pairs: Sequence[LiveOptions], threads: int) -> list[Aligner]:
+    """One for each pair, on one session. Raises what `Aligner.load` raises."""
+    first, masks = pairs[0], None
+    session: Runner = Session(model_path(first.model), first.provider, threads, transform_only=True)
+    if len(pairs) > 1:
+        session = share(session, len(pairs), available_cores(), threads)
+    if first.mode == "mask":
+        masks = [PersonMasks.load(one.masks, one.provider, threads) for one in pairs]
+    return [
+        Aligner(session, one.rig, one.search, None if masks is None else masks[number])
+        for number, one in enumerate(pairs)
+    ]
 
 
 def _describe(aligner: Aligner, options: LiveOptions) -> str:

@@ -85,7 +85,7 @@ class Pipeline:
             room = _LIGHT_AHEAD if live and not sink.wants_picture else _DRAWN_AHEAD
             self._outputs.append((sink.write, Handover[Output](room, drops=live)))
         self._threads: list[threading.Thread] = []
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
         self._lock = threading.Lock()
 
     @property
@@ -111,6 +111,12 @@ class Pipeline:
         for thread in self._threads:
             thread.start()
 
+    def wait(self, timeout_s: float) -> None:
+        """Waits for the end of all stages, at most about so long."""
+        end_s = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, end_s - time.monotonic()))
+
     def join(self) -> None:
         """Waits for the end of all stages. Raises the first error that one of them met."""
         for thread in self._threads:
@@ -122,7 +128,7 @@ class Pipeline:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except BaseException as error:
+        except Exception as error:
             with self._lock:
                 self._failure = self._failure or error
             self._stop.set()

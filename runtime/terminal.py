@@ -31,8 +31,10 @@ def progress_bar(quiet: bool) -> Generator[Callable[[int, int | None], None]]:
         yield on_frame
 
 
-def print_report(console: Console, report: LiveReport) -> None:
-    """The summary at the end of a run."""
+def print_report(console: Console, report: LiveReport, name: str = "") -> None:
+    """The summary at the end of a run; `name` of the pair, where there are several."""
+    if name:
+        console.print(f"pair {name}")
     rows = report.lines()
     width = max(len(heading) for heading, _ in rows)
     for heading, text in rows:
