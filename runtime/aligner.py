@@ -38,13 +38,14 @@ _FLOW_STEP = 8
 MakeMasks = Callable[[Frame, Frame], MaskPair]
 
 
-class _PairLook:
+class PairLook:
     """One frame pair on its way into the network; see `vr.runtime.search.Look`."""
 
     def __init__(self, session: Runner, ir: Frame, rgb: Frame, make_masks: MakeMasks | None = None) -> None:
         """make_masks: what the network is shown instead of the frames. Raises InputError for a wrong frame."""
         _check_frames(ir, rgb)
         self.rgb_hw, self.ir_hw = (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1])
+        self.frame = ir
         self.timings_ms: dict[str, float] = {}
         self._session, self._info, self._ir, self._rgb = session, session.info, ir, rgb
         self._made_masks = make_masks is not None
@@ -58,10 +59,17 @@ class _PairLook:
         self._moving = network_input(self._ir, self._info.size_hw, self._info.mode)
         self._fixed = network_input(self._rgb, self._info.size_hw, self._info.mode)
         self.has_content = not fault and _has_content(self._moving, self._fixed)
+        self._ahead: Answer | None = None
         self._spend("preprocess", start)
+
+    def look_ahead(self) -> None:
+        """Asks for the answer without a prior already now."""
+        self._ahead = self()
 
     def __call__(self, prior: Transform | None = None) -> Answer:
         """The network's answer under a prior; confidence 0 where there is nothing to see."""
+        if prior is None and self._ahead is not None:
+            return self._ahead
         views = None if prior is None else Views.of(prior)
         start = time.perf_counter()
         moving, fixed = (self._moving, self._fixed) if views is None else self._seen_through(views)
@@ -205,10 +213,10 @@ class Aligner:
 
     def estimate(self, ir: Frame, rgb: Frame) -> Alignment:
         """Aligns one pair on its own: state `estimated` or `refused`. Raises InputError for a wrong frame."""
-        look = _PairLook(self._session, ir, rgb, None if self._masks is None else self._masks.single)
+        look = PairLook(self._session, ir, rgb, None if self._masks is None else self._masks.single)
         one = self._search.whole(look)
         state: State = "refused" if one.transform is None else "estimated"
-        return self._alignment(state, one.transform, one.confidence, look, ir)
+        return self._alignment(state, one.transform, one.confidence, look)
 
     def __call__(self, ir: Frame, rgb: Frame, time_s: float | None = None) -> Alignment:
         """Aligns the next pair of a video, through the filter of `vr.runtime.temporal`.
@@ -218,14 +226,30 @@ class Aligner:
         InputError for a wrong frame.
         """
         make_masks = None if self._masks is None else partial(self._masks.next, time_s=time_s)
-        look = _PairLook(self._session, ir, rgb, make_masks)
+        return self.finish(PairLook(self._session, ir, rgb, make_masks), time_s)
+
+    @property
+    def can_prepare(self) -> bool:
+        """Whether `prepare` may be used: masks follow the video, so they cannot be made ahead."""
+        return self._masks is None
+
+    def prepare(self, ir: Frame, rgb: Frame) -> PairLook:
+        """The part of aligning a pair of a video that does not depend on the pairs before: may run ahead, and in
+        several threads at once. Raises InputError for a wrong frame.
+        """
+        look = PairLook(self._session, ir, rgb)
+        look.look_ahead()
+        return look
+
+    def finish(self, look: PairLook, time_s: float | None = None) -> Alignment:
+        """The rest, in the order of the video; `finish(prepare(ir, rgb), t)` is `aligner(ir, rgb, t)`."""
         one = self._search.follow(look)
         start = time.perf_counter()
         weight = 1.0 if one.confidence is None else one.confidence
         fused = self._filter.update(one.transform, weight, one.information, time_s)
         self._search.lost = fused.state == "refused"
         look.timings_ms["filter"] = _ms_since(start)
-        return self._alignment(fused.state, fused.transform, one.confidence, look, ir)
+        return self._alignment(fused.state, fused.transform, one.confidence, look)
 
     def _warm_up(self) -> None:
         """The first run allocates; better here than at the first frame."""
@@ -233,7 +257,7 @@ class Aligner:
         self._session.run({"moving": blank, "fixed": blank}, self.info.transform_names)
 
     def _alignment(
-        self, state: State, transform: Transform | None, confidence: float | None, look: _PairLook, ir: Frame
+        self, state: State, transform: Transform | None, confidence: float | None, look: PairLook
     ) -> Alignment:
         matrix: Float64Array | None = None
         flow: NDArray[np.float32] | None = None
@@ -243,9 +267,9 @@ class Aligner:
             flow = np.asarray(transform, dtype=np.float32)
             self._warper = self._warper_for(flow, look)
         warper = None if flow is None else self._warper
-        return Alignment(state, confidence, matrix, flow, look.rgb_hw, ir, look.timings_ms, _warper=warper)
+        return Alignment(state, confidence, matrix, flow, look.rgb_hw, look.frame, look.timings_ms, _warper=warper)
 
-    def _warper_for(self, flow: NDArray[np.float32], look: _PairLook) -> Warper:
+    def _warper_for(self, flow: NDArray[np.float32], look: PairLook) -> Warper:
         """The one of the last flow if that hardly differs: its source map takes longer to make than the picture."""
         if self._warper is not None and self._warper.draws_like(flow, look.rgb_hw, look.ir_hw):
             return self._warper

@@ -1,6 +1,7 @@
 """How the stages of a live run share the CPU cores."""
 
 import os
+from dataclasses import dataclass
 
 import cv2
 
@@ -10,17 +11,27 @@ _MOST_THREADS = 4
 """More threads make these small networks and pictures hardly faster."""
 
 
-def share_cores(threads: int | None = None) -> int:
-    """Sets OpenCV's threads for the whole process, and returns those for the network.
+@dataclass(frozen=True)
+class Shares:
+    """threads: of one run of the network, and of OpenCV. workers: so many pairs of a recording are looked at together."""
 
-    threads: what the user asks for; None for half of the cores, 1 to 4, because the network works beside the drawing of
-    the frame before, and more threads than cores wait for each other. Raises InputError for less than 1.
+    threads: int
+    workers: int
+
+
+def share_cores(threads: int | None, live: bool) -> Shares:
+    """Sets OpenCV's threads for the whole process, and returns what there is for the network.
+
+    threads: what the user asks for; None: for cameras half of the cores, 1 to 4, because the network works beside the
+    drawing of the frame before, and more threads than cores wait for each other; for recordings 1, and as many workers
+    as cores, because separate pairs need not wait for each other. Raises InputError for less than 1.
     """
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; expected 1 or more")
-    chosen = threads or max(1, min(_MOST_THREADS, available_cores() // 2))
+    cores = available_cores()
+    chosen = threads or (max(1, min(_MOST_THREADS, cores // 2)) if live else 1)
     cv2.setNumThreads(chosen)
-    return chosen
+    return Shares(chosen, max(1, cores // chosen))
 
 
 def available_cores() -> int:

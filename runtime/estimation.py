@@ -6,7 +6,9 @@ far faster than it was taken, waits for an estimate before that.
 """
 
 import threading
-from typing import Protocol
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from vr.runtime.alignment import Alignment, State
 from vr.runtime.errors import InputError
@@ -26,11 +28,41 @@ class VideoAligner(Protocol):
         ...
 
 
-class Estimation(Protocol):
-    """Gives the alignment of each pair of a video."""
+@runtime_checkable
+class PreparingAligner(VideoAligner, Protocol):
+    """One that can do a part ahead; see `vr.runtime.Aligner`."""
 
-    def __call__(self, pair: Pair) -> Alignment:
-        """Of the next pair. Raises what the aligner raises."""
+    @property
+    def can_prepare(self) -> bool:
+        """Whether `prepare` may be used."""
+        ...
+
+    def prepare(self, ir: Frame, rgb: Frame) -> Any:
+        """The part that does not depend on the pairs before; in any thread."""
+        ...
+
+    def finish(self, look: Any, time_s: float | None = None) -> Alignment:
+        """The rest, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A pair that an alignment was asked for, and what is made ahead for it."""
+
+    pair: Pair
+    ahead: "Future[Any] | None" = None
+
+
+class Estimation(Protocol):
+    """Gives the alignment of each pair of a video: `answer(ask(pair))`, both in the order of the pairs."""
+
+    def ask(self, pair: Pair) -> Asked:
+        """Returns at once; may be called some pairs before `answer`, from another thread."""
+        ...
+
+    def answer(self, asked: Asked) -> Alignment:
+        """The pair's alignment. Raises what the aligner raises."""
         ...
 
     def close(self) -> None:
@@ -47,34 +79,57 @@ def parse_every(text: str) -> int | None:
     return int(text)
 
 
-def estimation_for(aligner: VideoAligner, every: int | None, prior: RigPrior, live: bool) -> Estimation:
+def estimation_for(
+    aligner: VideoAligner, every: int | None, prior: RigPrior, live: bool, workers: int = 1
+) -> Estimation:
     """every: as `parse_every` gives it. A live picture never waits for the network unless every pair is estimated; a
-    recording waits for it, so that it gives the same every time, except with auto.
+    recording waits for it, so that it gives the same every time, except with auto. workers: so many threads look at the
+    pairs of a recording ahead.
     """
     if every is None or (live and every > 1):
         return InBackground(aligner, every or 1, prior, waits=not live)
-    return EveryNth(aligner, every, prior)
+    return EveryNth(aligner, every, prior, 1 if live else workers)
 
 
 class EveryNth:
-    """Estimates every n-th pair where it is asked."""
+    """Estimates every n-th pair where it is asked; with several workers, whatever can be done ahead at once."""
 
-    def __init__(self, aligner: VideoAligner, every: int, prior: RigPrior) -> None:
+    def __init__(self, aligner: VideoAligner, every: int, prior: RigPrior, workers: int = 1) -> None:
         self._aligner, self._every, self._prior = aligner, every, prior
-        self._count = 0
+        self._asked = self._answered = 0
         self._newest: _Estimate | None = None
+        self._preparing: PreparingAligner | None = None
+        if workers > 1 and isinstance(aligner, PreparingAligner) and aligner.can_prepare:
+            self._preparing = aligner
+            self._pool = ThreadPoolExecutor(workers, "estimate")
 
-    def __call__(self, pair: Pair) -> Alignment:
+    def ask(self, pair: Pair) -> Asked:
         """See `Estimation`."""
-        is_due = self._count % self._every == 0
-        self._count += 1
+        is_due = self._asked % self._every == 0
+        self._asked += 1
+        if self._preparing is None or not is_due:
+            return Asked(pair)
+        return Asked(pair, self._pool.submit(self._preparing.prepare, pair.ir.frame, pair.rgb.frame))
+
+    def answer(self, asked: Asked) -> Alignment:
+        """See `Estimation`."""
+        is_due = self._answered % self._every == 0
+        self._answered += 1
         if self._newest is not None and not is_due:
-            return self._newest.carried_to(pair, self._prior)
-        self._newest = _Estimate.of(self._aligner, pair)
+            return self._newest.carried_to(asked.pair, self._prior)
+        self._newest = _Estimate(self._align(asked), asked.pair)
         return self._newest.alignment
 
+    def _align(self, asked: Asked) -> Alignment:
+        pair, time_s = asked.pair, asked.pair.rgb.time_s
+        if self._preparing is not None and asked.ahead is not None:
+            return self._preparing.finish(asked.ahead.result(), time_s)
+        return self._aligner(pair.ir.frame, pair.rgb.frame, time_s=time_s)
+
     def close(self) -> None:
-        """Nothing runs."""
+        """Waits for what is being looked at."""
+        if self._preparing is not None:
+            self._pool.shutdown(cancel_futures=True)
 
 
 class InBackground:
@@ -94,8 +149,13 @@ class InBackground:
         self._thread = threading.Thread(target=self._run, name="estimate", daemon=True)
         self._thread.start()
 
-    def __call__(self, pair: Pair) -> Alignment:
+    def ask(self, pair: Pair) -> Asked:
         """See `Estimation`."""
+        return Asked(pair)
+
+    def answer(self, asked: Asked) -> Alignment:
+        """See `Estimation`."""
+        pair = asked.pair
         with self._changed:
             if self._count % self._every == 0 or (self._waits and not self._is_fresh(pair)):
                 self._asked = pair
@@ -123,7 +183,8 @@ class InBackground:
     def _run(self) -> None:
         while (pair := self._next()) is not None:
             try:
-                newest, failure = _Estimate.of(self._aligner, pair), None
+                alignment = self._aligner(pair.ir.frame, pair.rgb.frame, time_s=pair.rgb.time_s)
+                newest, failure = _Estimate(alignment, pair), None
             except Exception as error:  # belongs to whoever asks next
                 newest, failure = None, error
             with self._changed:
@@ -144,10 +205,6 @@ class _Estimate:
 
     def __init__(self, alignment: Alignment, pair: Pair) -> None:
         self.alignment, self._pair = alignment, pair
-
-    @staticmethod
-    def of(aligner: VideoAligner, pair: Pair) -> "_Estimate":
-        return _Estimate(aligner(pair.ir.frame, pair.rgb.frame, time_s=pair.rgb.time_s), pair)
 
     def age_s(self, pair: Pair) -> float:
         """How much later `pair` was taken."""

@@ -34,6 +34,7 @@ from vr.runtime.sinks import (
 )
 from vr.runtime.sinks.targets import FileTarget, FolderTarget
 from vr.runtime.sources import SourceOptions, SourcePair, open_pair
+from vr.runtime.sources.opening import is_camera
 from vr.runtime.stopping import Stop, stop_on_signals
 
 NO_DISPLAY = "no display found: running without a window (--no-window leaves this line out)"
@@ -112,8 +113,9 @@ def run_pairs(
     for options in pairs:
         options.check()
     with stop_on_signals() as stop, ExitStack() as stack:
-        runs = [LiveRun(options, Stop(stop), say) for options in pairs]
-        aligners = load_aligners(pairs, share_cores(pairs[0].threads))
+        shares = share_cores(pairs[0].threads, live=any(is_camera(options.rgb) for options in pairs))
+        runs = [LiveRun(options, Stop(stop), say, max(1, shares.workers // len(pairs))) for options in pairs]
+        aligners = load_aligners(pairs, shares.threads)
         say(_describe(aligners[0], pairs[0]))
         for run, aligner in zip(runs, aligners, strict=True):
             stack.enter_context(run.started(aligner, on_frame if len(pairs) == 1 else _silent))
@@ -132,9 +134,9 @@ def _silent(_done: int, _length: int | None) -> None:
 class LiveRun:
     """One pair of sources from its options to its report."""
 
-    def __init__(self, options: LiveOptions, stop: Stop, say: Say) -> None:
-        """Checks every output and writes nothing yet. Raises OutputError."""
-        self._options, self._stop, self._say = options, stop, say
+    def __init__(self, options: LiveOptions, stop: Stop, say: Say, workers: int = 1) -> None:
+        """workers: see `vr.runtime.cores`. Checks every output and writes nothing yet. Raises OutputError."""
+        self._options, self._stop, self._say, self._workers = options, stop, say, workers
         self._sinks = _open_sinks(options, stop, say)
         self._stats = LiveStats()
         self._written: list[Path] = []
@@ -194,7 +196,7 @@ class LiveRun:
         self._pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms, options.ir_offset_ms)
         self._pipeline = Pipeline(
             self._pairing,
-            estimation_for(aligner, parse_every(options.estimate_every), rig_prior(options.rig), live),
+            estimation_for(aligner, parse_every(options.estimate_every), rig_prior(options.rig), live, self._workers),
             self._sinks,
             self._stop,
             self._watch(sources, on_frame),
@@ -202,6 +204,7 @@ class LiveRun:
             view=options.view,
             alpha=options.alpha,
             frames=options.frames,
+            workers=self._workers,
         )
 
     def _watch(self, sources: SourcePair, on_frame: OnFrame) -> Callable[[Output], None]:

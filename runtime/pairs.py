@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from vr.runtime.errors import InputError
 from vr.runtime.live import LiveOptions
-from vr.runtime.sources.opening import is_stream
+from vr.runtime.sources.opening import is_file
 
 _TEXTS = ("name", "ir", "rgb", "rig", "search", "view", "estimate_every")
 _NUMBERS = ("alpha", "slop_ms", "ir_offset_ms")
@@ -87,7 +87,7 @@ def _found(key: str, value: Any, folder: Path) -> Any:
     if key in _FILES:
         return folder / value
     is_source = key in ("ir", "rgb") and value
-    return str(folder / value) if is_source and not is_stream(value) else value
+    return str(folder / value) if is_source and is_file(value) else value
 
 
 def _check_apart(pairs: list[LiveOptions], path: Path) -> None:

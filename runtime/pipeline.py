@@ -1,6 +1,7 @@
 """The threads of a live run: what reads, aligns, draws and writes does so at the same time.
 
-    recordings:  read -> [2] -> align -> [1] -> draw -> [2] -> one thread per sink
+    recordings:  read -> [2 + w] -> align -> [1] -> draw -> [2] -> one thread per sink
+                          w workers look at these ahead
     cameras:     (a thread per camera fills its slot)  align -> [1] -> draw -> [2, drops] -> one thread per sink
 
 OpenCV, onnxruntime and FFmpeg release Python's lock while they work. `[n]` holds at most n items: where the next one is
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from vr.runtime.alignment import Alignment
 from vr.runtime.blend import View, render
-from vr.runtime.estimation import Estimation
+from vr.runtime.estimation import Asked, Estimation
 from vr.runtime.handover import Handover
 from vr.runtime.pairing import Pair, Pairing
 from vr.runtime.preprocess import to_bgr
@@ -42,9 +43,9 @@ _LIGHT_AHEAD = 256
 
 @dataclass(frozen=True)
 class Read:
-    """A pair, when its frames began their way through the pipeline, and how long it was waited for."""
+    """What is asked for a pair, when its frames began their way through the pipeline, and how long they took to come."""
 
-    pair: Pair
+    asked: Asked
     began_s: float
     read_ms: float
 
@@ -70,15 +71,17 @@ class Pipeline:
         view: View,
         alpha: float,
         frames: int | None = None,
+        workers: int = 1,
     ) -> None:
-        """live: the sources are cameras. frames: how many to put out at most. `stop` ends the run early; what is
-        under way then still gets out. watch: is told of every output, whatever the sinks lose.
+        """live: the sources are cameras. workers: how many pairs of a recording are looked at together. frames: how
+        many to put out at most. `stop` ends the run early; what is under way then still gets out. watch: is told of
+        every output, whatever the sinks lose.
         """
         self._pairing, self._estimation, self._stop = pairing, estimation, stop
         self._live, self._alpha, self._frames = live, alpha, frames
         self._view: View = view
         self._draws = any(sink.wants_picture for sink in sinks)
-        self._pairs = Handover[Read](_READ_AHEAD)
+        self._pairs = Handover[Read](_READ_AHEAD + workers)
         self._aligned = Handover[_Aligned](_ALIGNED_AHEAD)
         self._outputs = [(watch, Handover[Output](_LIGHT_AHEAD))]
         for sink in sinks:
@@ -150,13 +153,15 @@ class Pipeline:
             if pair is None:
                 return
             read_s = time.monotonic()
-            yield Read(pair, pair.rgb.time_s if self._live else read_s, (read_s - asked_s) * 1000.0)
+            yield Read(
+                self._estimation.ask(pair), pair.rgb.time_s if self._live else read_s, (read_s - asked_s) * 1000.0
+            )
             count += 1
 
     def _align(self) -> None:
         try:
             for read in self._reads() if self._live else self._pairs:
-                if not self._aligned.put(_Aligned(read, self._estimation(read.pair))):
+                if not self._aligned.put(_Aligned(read, self._estimation.answer(read.asked))):
                     break
         finally:
             self._pairs.abandon()
@@ -175,12 +180,13 @@ class Pipeline:
 
     def _output(self, index: int, aligned: _Aligned) -> Output:
         read, alignment = aligned.read, aligned.alignment
+        pair = read.asked.pair
         start_s = time.monotonic()
-        picture = self._picture(alignment, read.pair) if self._draws else None
+        picture = self._picture(alignment, pair) if self._draws else None
         end_s = time.monotonic()
         latency_ms = {"read": read.read_ms, **alignment.timings_ms}
         latency_ms |= {"draw": (end_s - start_s) * 1000.0, "total": (end_s - read.began_s) * 1000.0}
-        return Output(index, read.pair, alignment, latency_ms, picture)
+        return Output(index, pair, alignment, latency_ms, picture)
 
     def _picture(self, alignment: Alignment, pair: Pair) -> NDArray[np.uint8]:
         return render(self._view, alignment, to_bgr(pair.rgb.frame), self._alpha)

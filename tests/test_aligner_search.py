@@ -11,7 +11,7 @@ import pytest
 from tests.live_models import write_flow_model
 from tests.onnx_models import affine_info, write_affine
 from vr.runtime import Aligner, InputError
-from vr.runtime.aligner import _PairLook
+from vr.runtime.aligner import PairLook
 from vr.runtime.geometry import (
     IDENTITY_THETA,
     apply_matrix,
@@ -117,7 +117,7 @@ PRIORS = {
 def test_the_whole_transform_is_the_truth_under_any_prior(session: DotSession, name: str) -> None:
     prior = PRIORS[name]
     truth = compose(prior, [[1.05, 0.08, 0.02], [-0.06, 0.94, -0.03]])
-    answer = _PairLook(session, *pair(truth))(prior)
+    answer = PairLook(session, *pair(truth))(prior)
     assert answer.transform is not None and answer.confidence == pytest.approx(0.95)
     assert error_px(theta_to_matrix(answer.transform, RGB_HW, IR_HW), truth) < 2.5
 
@@ -194,10 +194,10 @@ def test_a_homography_model_is_put_behind_the_prior(tmp_path: Path) -> None:
     model = Session(write_affine(tmp_path / "m.onnx", HOMOGRAPHY), "cpu", 1)
     ir, rgb = pair(IDENTITY_THETA)
     prior = PRIORS["wider"]
-    answer = _PairLook(model, ir // 4 + 170, rgb)(prior)
+    answer = PairLook(model, ir // 4 + 170, rgb)(prior)
     assert answer.transform is not None and answer.transform.shape == (3, 3)
     np.testing.assert_allclose(answer.transform, compose(prior, HOMOGRAPHY), atol=1e-6)
-    tilted = _PairLook(model, ir // 4 + 170, rgb)(HOMOGRAPHY)
+    tilted = PairLook(model, ir // 4 + 170, rgb)(HOMOGRAPHY)
     assert tilted.transform is not None
     np.testing.assert_allclose(tilted.transform, compose(HOMOGRAPHY, HOMOGRAPHY), atol=1e-6)
 

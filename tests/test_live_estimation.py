@@ -1,24 +1,33 @@
 """`--estimate-every`: when the network is asked, and what is shown in between."""
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from tests.pipeline_parts import HW, MATRIX, ShiftAligner, make_pair
+from vr.runtime.aligner import Aligner
 from vr.runtime.alignment import Alignment
 from vr.runtime.errors import InputError
-from vr.runtime.estimation import FRESH_S, EveryNth, InBackground, estimation_for, parse_every
+from vr.runtime.estimation import FRESH_S, Estimation, EveryNth, InBackground, estimation_for, parse_every
 from vr.runtime.geometry import theta_to_matrix
+from vr.runtime.pairing import Pair
 from vr.runtime.rigs import RIGS
+from vr.runtime.sim import Simulator
+from vr.runtime.sources.base import Stamped
 from vr.runtime.warp import Warper
 
 FIXED = RIGS["fixed"]
 
 
+def asking(estimation: Estimation) -> Callable[[Pair], Alignment]:
+    return lambda pair: estimation.answer(estimation.ask(pair))
+
+
 def test_every_third_pair_is_estimated_and_the_others_are_carried() -> None:
     aligner = ShiftAligner()
-    estimation = EveryNth(aligner, 3, FIXED)
+    estimation = asking(EveryNth(aligner, 3, FIXED))
     alignments = [estimation(make_pair(index)) for index in range(7)]
     assert aligner.asked == [0.0, pytest.approx(3 / 30), pytest.approx(6 / 30)]
     assert [round(one.age_s * 30) for one in alignments] == [0, 1, 2, 0, 1, 2, 0]
@@ -30,7 +39,7 @@ def test_every_third_pair_is_estimated_and_the_others_are_carried() -> None:
 
 
 def test_a_carried_transform_is_held_when_it_is_old_and_refused_when_the_rig_forgets() -> None:
-    estimation = EveryNth(ShiftAligner(), 1000, FIXED)
+    estimation = asking(EveryNth(ShiftAligner(), 1000, FIXED))
     times_s = [0.0, FRESH_S, FRESH_S + 0.01, FIXED.hold_s, FIXED.hold_s + 0.01]
     alignments = [estimation(make_pair(index, time_s)) for index, time_s in enumerate(times_s)]
     assert [one.state for one in alignments] == ["estimated", "estimated", "held", "held", "refused"]
@@ -40,7 +49,7 @@ def test_a_carried_transform_is_held_when_it_is_old_and_refused_when_the_rig_for
 
 def test_a_refused_estimate_is_not_shown_later_either() -> None:
     refused = Alignment("refused", 0.2, None, None, HW, make_pair(0).ir.frame)
-    assert EveryNth(lambda *_args, **_kwargs: refused, 2, FIXED)(make_pair(0)) is refused
+    assert asking(EveryNth(lambda *_args, **_kwargs: refused, 2, FIXED))(make_pair(0)) is refused
     carried = refused.carried_to(make_pair(1).ir.frame, HW, "refused", 0.1)
     assert carried.state == "refused" and carried.confidence == 0.2 and np.isnan(carried.source_map_xy()).all()
 
@@ -76,9 +85,9 @@ def test_the_picture_does_not_wait_for_the_network_of_a_live_pair() -> None:
     asked, gate = threading.Event(), threading.Event()
     aligner = ShiftAligner(gate, asked)
     estimation = InBackground(aligner, 1, FIXED, waits=False)
-    assert estimation(make_pair(0)).state == "refused"
+    assert asking(estimation)(make_pair(0)).state == "refused"
     assert asked.wait(20)
-    assert [estimation(make_pair(index)).state for index in range(1, 5)] == ["refused"] * 4
+    assert [asking(estimation)(make_pair(index)).state for index in range(1, 5)] == ["refused"] * 4
     gate.set()
     while len(aligner.asked) < 2:
         threading.Event().wait(0.005)
@@ -90,7 +99,7 @@ def test_a_live_picture_takes_the_newest_estimate() -> None:
     aligner = ShiftAligner()
     estimation = InBackground(aligner, 1, FIXED, waits=False)
     index = 0
-    while (one := estimation(make_pair(index, 0.001 * index))).state == "refused":
+    while (one := asking(estimation)(make_pair(index, 0.001 * index))).state == "refused":
         index += 1
         assert index < 10_000_000
     assert one.matrix_rgb_to_ir is not None and (one.matrix_rgb_to_ir == MATRIX).all()
@@ -101,7 +110,7 @@ def test_a_live_picture_takes_the_newest_estimate() -> None:
 def test_a_recording_waits_where_nothing_fresh_is_there() -> None:
     aligner = ShiftAligner()
     estimation = InBackground(aligner, 1, FIXED, waits=True)
-    alignments = [estimation(make_pair(index, 10.0 * index)) for index in range(5)]
+    alignments = [asking(estimation)(make_pair(index, 10.0 * index)) for index in range(5)]
     estimation.close()
     assert [one.state for one in alignments] == ["estimated"] * 5
     assert aligner.asked == [0.0, 10.0, 20.0, 30.0, 40.0], "10 s apart: every pair had to be estimated"
@@ -109,9 +118,9 @@ def test_a_recording_waits_where_nothing_fresh_is_there() -> None:
 
 def test_what_breaks_in_the_background_reaches_the_caller() -> None:
     estimation = InBackground(ShiftAligner(fails_at=1), 1, FIXED, waits=True)
-    assert estimation(make_pair(0)).state == "estimated"
+    assert asking(estimation)(make_pair(0)).state == "estimated"
     with pytest.raises(ValueError, match="the aligner broke"):
-        estimation(make_pair(1, 10.0))
+        asking(estimation)(make_pair(1, 10.0))
     estimation.close()
 
 
@@ -131,3 +140,21 @@ def test_a_wrong_interval_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="auto, or every how many pairs"):
         parse_every(text)
     assert parse_every("auto") is None and parse_every("12") == 12
+
+
+def test_looking_ahead_in_many_threads_changes_nothing() -> None:
+    """The same numbers, and the pairs are looked at by several threads while none is answered yet."""
+    simulator = Simulator(seed=3, rgb_hw=(240, 320), ir_hw=(240, 320))
+    frames = [simulator.frames(index) for index in range(8)]
+    pairs = [Pair(Stamped(ir, n / 30, n), Stamped(rgb, n / 30, n)) for n, (ir, rgb) in enumerate(frames)]
+    one_by_one = EveryNth(Aligner.load("small", "cpu", 1), 2, FIXED)
+    ahead = EveryNth(Aligner.load("small", "cpu", 1), 2, FIXED, workers=3)
+    expected = [one_by_one.answer(one_by_one.ask(pair)) for pair in pairs]
+    asked = [ahead.ask(pair) for pair in pairs]
+    assert [one.ahead is not None for one in asked] == [True, False] * 4
+    found = [ahead.answer(one) for one in asked]
+    ahead.close()
+    for one, two in zip(expected, found, strict=True):
+        assert one.matrix_rgb_to_ir is not None and two.matrix_rgb_to_ir is not None
+        np.testing.assert_array_equal(one.matrix_rgb_to_ir, two.matrix_rgb_to_ir)
+        assert (one.state, one.confidence) == (two.state, two.confidence) and two.ir is not None

@@ -42,14 +42,19 @@ def open_source(spec: str, role: Role, options: SourceOptions | None = None) -> 
         raise InputError(f"--{role} is empty; expected a camera, a file, a folder, or sim:")
     if spec.startswith(PREFIX):
         return SimSource(SimScene(parse_sim(spec)), role)
-    if is_stream(spec):
+    if is_camera(spec):
         return open_camera(spec, is_16bit=options.ir_16bit and role == "ir")
     return open_files(spec, role, options.fps)
 
 
-def is_stream(spec: str) -> bool:
-    """Whether it names a camera, a URL or `sim:`, and not a file or folder."""
-    return spec.isdecimal() or "://" in spec or spec.startswith((DEVICE_PREFIX, PREFIX))
+def is_camera(spec: str) -> bool:
+    """Whether it names a camera or a network stream."""
+    return spec.isdecimal() or "://" in spec or spec.startswith(DEVICE_PREFIX)
+
+
+def is_file(spec: str) -> bool:
+    """Whether it names a file, a folder or a glob."""
+    return not is_camera(spec) and not spec.startswith(PREFIX)
 
 
 @contextmanager
