@@ -21,7 +21,7 @@ check: .venv/.ready
 	.venv/bin/pyright --pythonpath .venv/bin/python
 
 bench: .venv/.ready
-	.venv/bin/python -m benchmarks.speed
+	.venv/bin/python -m benchmarks.speed --short
 	.venv/bin/python -m benchmarks.table
 
 accuracy: .venv/.ready

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.speed.plots import write_plots
 from benchmarks.table_accuracy import (
     render_ablation,
     render_accuracy,
@@ -22,7 +23,7 @@ from benchmarks.table_accuracy import (
     render_video,
 )
 from benchmarks.table_cards import update_card
-from benchmarks.table_parts import machine_line, markdown_table
+from benchmarks.table_speed import render_speed
 from benchmarks.table_training import render_finetune, render_loader
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +37,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Puts the measured figures into the README.")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a file is behind")
     check = parser.parse_args().check
+    speed = RESULTS / "speed.json"
+    if speed.exists() and not check:
+        write_plots(json.loads(speed.read_text(encoding="utf-8")))
     accuracy = RESULTS / "accuracy.json"
     report = json.loads(accuracy.read_text(encoding="utf-8")) if accuracy.exists() else {"protocol_s": {}}
     _write(README, update(README.read_text(encoding="utf-8"), RESULTS), check)
@@ -63,16 +67,6 @@ def update(readme: str, results: Path) -> str:
     return readme
 
 
-def render_speed(result: dict[str, Any]) -> str:
-    """All rows of `benchmarks.speed`, and one line on the machine."""
-    rows = [
-        [row["name"], row["height_x_width"], *_speed_cells(row)] for row in [*result["network"], *result["pipeline"]]
-    ]
-    threads = f"{result['threads']} thread" + ("" if result["threads"] == 1 else "s")
-    head = ["what", "height x width", "fps", "median ms", "p95 ms", "size MB"]
-    return f"{markdown_table(head, 2, rows)}\n\n{machine_line(result['machine'])}; {threads}."
-
-
 RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "speed": render_speed,
     "accuracy": render_accuracy,
@@ -97,10 +91,6 @@ def insert_table(readme: str, name: str, table: str) -> str:
         raise ValueError(f"the README needs one {begin} followed by one {end}")
     before, rest = readme.split(begin)
     return f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
-
-
-def _speed_cells(row: dict[str, Any]) -> list[str]:
-    return [f"{row['fps']:.0f}", f"{row['median_ms']:.1f}", f"{row['p95_ms']:.1f}", str(row.get("size_mb", ""))]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ _MOST_THREADS = 4
 
 @dataclass(frozen=True)
 class Shares:
-    """threads: of one run of the network, and of OpenCV. workers: so many pairs of a recording are looked at together."""
+    """threads: of one run of the network, and of OpenCV. workers: pairs of a recording that are looked at together."""
 
     threads: int
     workers: int

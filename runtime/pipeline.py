@@ -43,7 +43,7 @@ _LIGHT_AHEAD = 256
 
 @dataclass(frozen=True)
 class Read:
-    """What is asked for a pair, when its frames began their way through the pipeline, and how long they took to come."""
+    """What is asked for a pair, when its way through the pipeline began, and how long it was waited for."""
 
     asked: Asked
     began_s: float

@@ -1,0 +1,1 @@
+"""How fast: frames per second, latency, memory; see `benchmarks.speed.__main__`."""

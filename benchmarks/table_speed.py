@@ -1,0 +1,110 @@
+"""The README's tables of `results/speed.json` and `results/roofline.json`."""
+
+from typing import Any
+
+from benchmarks.table_parts import machine_line, markdown_table
+
+Row = dict[str, Any]
+
+
+def render_speed(result: dict[str, Any]) -> str:
+    """One table per suite that is there, each with the machine that it ran on."""
+    parts = [
+        f"{text}\n\n{render(result[name]['rows'])}\n\n{machine_line(result[name]['machine'])}."
+        for name, (text, render) in SUITES.items()
+        if name in result
+    ]
+    return "\n\n".join(parts)
+
+
+def _network(rows: list[Row]) -> str:
+    head = ["network", "runtime", "height x width", "fps", "median ms", "p95 ms", "times the thesis's", "size MB"]
+    cells = [
+        [
+            *(row["name"], row["runtime"], row["height_x_width"], f"{row['fps']:.0f}", f"{row['median_ms']:.1f}"),
+            *(f"{row['p95_ms']:.1f}", f"{row['times_thesis']:.1f}", str(row["size_mb"])),
+        ]
+        for row in rows
+    ]
+    return markdown_table(head, 3, cells)
+
+
+def _whole(rows: list[Row]) -> str:
+    """One row per way, one column per size."""
+    sizes = list(dict.fromkeys(row["size"] for row in rows))
+    ways: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        ways.setdefault((row["name"], row["estimate_every"]), {})[row["size"]] = f"{row['fps']:.0f}"
+    cells = [[name, every, *(fps.get(size, "") for size in sizes)] for (name, every), fps in ways.items()]
+    return markdown_table(["frames per second", "estimate every", *sizes], 2, cells)
+
+
+def _stages(rows: list[Row]) -> str:
+    """One row per model, one column per stage."""
+    stages = list(dict.fromkeys(row["stage"] for row in rows))
+    models: dict[str, dict[str, str]] = {}
+    for row in rows:
+        text = f"{row['share']:.0%}" if "share" in row else f"{row['median_ms']:.2f}"
+        models.setdefault(row["name"], {})[row["stage"]] = text
+    cells = [[name, *(values[stage] for stage in stages)] for name, values in models.items()]
+    return markdown_table(["median ms", *stages], 1, cells)
+
+
+def _pairs(rows: list[Row]) -> str:
+    cells = [[row["name"], str(row["pairs"]), f"{row['fps']:.0f}", f"{row['fps_per_pair']:.0f}"] for row in rows]
+    return markdown_table(["model", "pairs", "fps together", "fps per pair"], 1, cells)
+
+
+def _threads(rows: list[Row]) -> str:
+    cells = [[row["name"], str(row["threads"]), str(row["workers"]), f"{row['fps']:.0f}"] for row in rows]
+    return markdown_table(["model", "threads of a network", "pairs at once", "fps"], 1, cells)
+
+
+def _process(rows: list[Row]) -> str:
+    head = ["model", "from", "estimate every", "frames", "fps, start-up included", "first overlay s", "peak MB"]
+    cells = [
+        [
+            *(row["name"], row["source"], row["estimate_every"], str(row["frames"]), f"{row['fps']:.0f}"),
+            *("" if row["first_overlay_s"] is None else f"{row['first_overlay_s']:.1f}", f"{row['peak_mb']:.0f}"),
+        ]
+        for row in rows
+    ]
+    return markdown_table(head, 3, cells)
+
+
+def _latency(rows: list[Row]) -> str:
+    head = ["model", "estimate every", "frames", "median ms", "p95 ms", "p99 ms", "worst ms", "dropped", "CPU %"]
+    cells = [
+        [
+            *(row["name"], row["estimate_every"], str(row["frames"])),
+            *(f"{row[key]:.1f}" for key in ("median_ms", "p95_ms", "p99_ms", "max_ms")),
+            *(str(row["dropped_rgb"]), f"{row['cpu_percent']:.0f}"),
+        ]
+        for row in rows
+    ]
+    return markdown_table(head, 2, cells)
+
+
+def _soak(rows: list[Row]) -> str:
+    head = ["model", "minutes", "median ms, first minute", "last", "memory MB, second minute", "last"]
+    cells = [
+        [
+            *(row["name"], str(len(row["minutes_median_ms"]))),
+            *(f"{row['minutes_median_ms'][at]:.2f}" for at in (0, -1)),
+            *(f"{row['resident_mb'][at]:.0f}" for at in (min(1, len(row["resident_mb"]) - 1), -1)),
+        ]
+        for row in rows
+    ]
+    return markdown_table(head, 1, cells)
+
+
+SUITES = {
+    "network": ("The networks alone, one thread:", _network),
+    "whole": ("Frames in memory to overlays, infrared 640x480, all cores:", _whole),
+    "stages": ("Each stage alone at 640x480, one thread:", _stages),
+    "latency": ("Two cameras at 640x480 and 30 frames per second, from the grab to the picture:", _latency),
+    "process": ("`vr-live` at 640x480, recording the overlay:", _process),
+    "pairs": ("Several pairs at 640x480 in one process, as fast as they can:", _pairs),
+    "threads": ("More threads of a network, or more pairs of a recording at once:", _threads),
+    "soak": ("The same two cameras for longer:", _soak),
+}
