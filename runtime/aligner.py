@@ -17,7 +17,7 @@ from vr.runtime.evidence import Transform
 from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, theta_to_matrix, to_3x3
 from vr.runtime.mask import dice
 from vr.runtime.person_masks import MaskPair, PersonMasks
-from vr.runtime.preprocess import MODES, Frame, check_frame, network_input, to_gray, view_input
+from vr.runtime.preprocess import MODES, Frame, check_frame, network_input, to_8bit, to_gray, view_input
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.search import DEFAULT_SEARCH, REFUSE_BELOW, Answer, Views, check_search, is_sane, search_for
 from vr.runtime.session import Runner, Session
@@ -45,11 +45,13 @@ class PairLook:
         """make_masks: what the network is shown instead of the frames. Raises InputError for a wrong frame."""
         _check_frames(ir, rgb)
         self.rgb_hw, self.ir_hw = (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1])
-        self.frame = ir
         self.timings_ms: dict[str, float] = {}
-        self._session, self._info, self._ir, self._rgb = session, session.info, ir, rgb
-        self._made_masks = make_masks is not None
-        fault = ""
+        self._session, self._info, self._made_masks, fault = session, session.info, make_masks is not None, ""
+        start = time.perf_counter()
+        self.ir, self.ir_8bit = ir, to_8bit(ir)
+        self._ir: Frame = self.ir_8bit
+        self._rgb: Frame = rgb
+        self._spend("preprocess", start)
         if make_masks is not None:
             start = time.perf_counter()
             masks = make_masks(ir, rgb)
@@ -267,7 +269,9 @@ class Aligner:
             flow = np.asarray(transform, dtype=np.float32)
             self._warper = self._warper_for(flow, look)
         warper = None if flow is None else self._warper
-        return Alignment(state, confidence, matrix, flow, look.rgb_hw, look.frame, look.timings_ms, _warper=warper)
+        return Alignment(
+            state, confidence, matrix, flow, look.rgb_hw, look.ir, look.timings_ms, 0.0, warper, look.ir_8bit
+        )
 
     def _warper_for(self, flow: NDArray[np.float32], look: PairLook) -> Warper:
         """The one of the last flow if that hardly differs: its source map takes longer to make than the picture."""

@@ -39,6 +39,7 @@ class Alignment:
     timings_ms: dict[str, float] = field(default_factory=dict[str, float])
     age_s: float = 0.0
     _warper: Warper | None = field(default=None, repr=False, compare=False)
+    _ir_8bit: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def warper(self) -> Warper:
@@ -58,7 +59,7 @@ class Alignment:
         """`moved`, but (H, W) if the IR frame has one channel."""
         if self.matrix_rgb_to_ir is None and self.flow is None:
             return None
-        levels = to_8bit(self.ir)
+        levels = to_8bit(self.ir) if self._ir_8bit is None else self._ir_8bit
         return self.warper(levels[:, :, 0] if levels.shape[2:] == (1,) else levels)
 
     def source_map_xy(self) -> NDArray[np.float32]:

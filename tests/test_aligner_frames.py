@@ -255,3 +255,28 @@ def test_unknown_mode_is_refused_when_the_model_is_loaded(tmp_path: Path) -> Non
     path = write_affine(tmp_path / "m.onnx", THETA, affine_info(mode="contours"))
     with pytest.raises(ModelError, match="contours"):
         Aligner.load(path, provider="cpu")
+
+
+def test_raw_infrared_is_brought_to_8_bit_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For the network and for the picture: it takes longer than either."""
+    from vr.runtime import aligner as aligner_module
+    from vr.runtime import alignment as alignment_module
+    from vr.runtime import preprocess
+
+    raw_frames: list[object] = []
+
+    def counting(frame: preprocess.Frame) -> np.ndarray:
+        if frame.dtype == np.uint16:
+            raw_frames.append(frame)
+        return to_8bit(frame)
+
+    to_8bit = preprocess.to_8bit
+    for module in (preprocess, aligner_module, alignment_module):
+        monkeypatch.setattr(module, "to_8bit", counting)
+    raw = (BRIGHT_IR.astype(np.uint16) * 16).astype(np.uint16)
+    one = Aligner(Session(write_affine(tmp_path / "m.onnx", info=affine_info(has_confidence=False)), "cpu", 1))(
+        raw, RGB
+    )
+    assert one.state == "estimated" and one.ir is raw
+    one.overlay(RGB)
+    assert len(raw_frames) == 1
