@@ -14,8 +14,8 @@ shows windows.
 - `read`: waiting for and decoding the pair;
 - the aligner's own stages, see `Alignment.timings_ms`;
 - `draw`: warp and blend, 0 if no sink wants a picture;
-- `total`: until the picture is ready, waiting between the stages included; for cameras from the RGB frame's grab, for
-recordings from the pair being read.
+- `total`: for cameras from the RGB frame's grab until the picture is ready, waiting included; for recordings the time
+spent on the frame, waiting and reading left out, because a frame waits there only for being read too early.
 """
 
 import threading
@@ -43,10 +43,9 @@ _LIGHT_AHEAD = 256
 
 @dataclass(frozen=True)
 class Read:
-    """What is asked for a pair, when its way through the pipeline began, and how long it was waited for."""
+    """What is asked for a pair, and how long it was waited for."""
 
     asked: Asked
-    began_s: float
     read_ms: float
 
 
@@ -152,10 +151,8 @@ class Pipeline:
             pair = self._pairing.next(self._stop)
             if pair is None:
                 return
-            read_s = time.monotonic()
-            yield Read(
-                self._estimation.ask(pair), pair.rgb.time_s if self._live else read_s, (read_s - asked_s) * 1000.0
-            )
+            read_ms = (time.monotonic() - asked_s) * 1000.0
+            yield Read(self._estimation.ask(pair), read_ms)
             count += 1
 
     def _align(self) -> None:
@@ -184,9 +181,9 @@ class Pipeline:
         start_s = time.monotonic()
         picture = self._picture(alignment, pair) if self._draws else None
         end_s = time.monotonic()
-        latency_ms = {"read": read.read_ms, **alignment.timings_ms}
-        latency_ms |= {"draw": (end_s - start_s) * 1000.0, "total": (end_s - read.began_s) * 1000.0}
-        return Output(index, pair, alignment, latency_ms, picture)
+        spent_ms = {**alignment.timings_ms, "draw": (end_s - start_s) * 1000.0}
+        total_ms = (end_s - pair.rgb.time_s) * 1000.0 if self._live else sum(spent_ms.values())
+        return Output(index, pair, alignment, {"read": read.read_ms, **spent_ms, "total": total_ms}, picture)
 
     def _picture(self, alignment: Alignment, pair: Pair) -> NDArray[np.uint8]:
         return render(self._view, alignment, to_bgr(pair.rgb.frame), self._alpha)

@@ -46,7 +46,7 @@ class LiveReport:
     """One live run.
 
     frames: output frames. elapsed_s: from the first frame being asked for to the last picture being ready; fps
-    is frames over that. latency_ms: `total` of `vr.runtime.live`. states: output frames by state.
+    is frames over that. latency_ms: `total` of `vr.runtime.pipeline`. states: output frames by state.
     error_before_px, error_after_px: `grid_error_px` against the truth of `sim:`, with the IR frame merely
     stretched to the RGB frame, and as aligned; a refused frame counts as not aligned. None where the truth
     is unknown.

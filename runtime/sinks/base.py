@@ -15,7 +15,7 @@ from vr.runtime.pairing import Pair
 class Output:
     """One output frame.
 
-    index: from 0, without gaps. latency_ms: wall time by stage, see `vr.runtime.live`.
+    index: from 0, without gaps. latency_ms: wall time by stage, see `vr.runtime.pipeline`.
     picture: (H, W, 3) uint8 BGR, or None if no sink wants one.
     """
 
