@@ -104,6 +104,7 @@ SUITES = {
     "stages": ("Each stage alone at 640x480, one thread:", _stages),
     "latency": ("Two cameras at 640x480 and 30 frames per second, from the grab to the picture:", _latency),
     "process": ("`vr-live` at 640x480, recording the overlay:", _process),
+    "offline": ("A 20-minute pair of files, every frame estimated, the overlay recorded:", _process),
     "pairs": ("Several pairs at 640x480 in one process, as fast as they can:", _pairs),
     "threads": ("More threads of a network, or more pairs of a recording at once:", _threads),
     "soak": ("The same two cameras for longer:", _soak),

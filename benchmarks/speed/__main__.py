@@ -5,8 +5,9 @@
 - whole: frames in memory to overlays, 320x240 to 4K; the thesis's path and our loop without threads in the same run.
 - pairs, threads: several camera pairs in one process; threads of a network against pairs looked at at once.
 - process: `vr-live` on files and on `sim:`, with start-up, first overlay and peak memory.
+- offline: `vr-live` on a 20-minute pair of files (16,000 frames), every frame estimated; not among the default suites.
 - latency: two cameras at 30 frames per second, from the grab to the picture; CPU use.
-- soak: the same for `--minutes`; not among the default suites.
+- soak: the same for `--minutes`, with a recording and transforms written; not among the default suites.
 
 CPU. Each suite is written into the JSON with the machine it ran on, others stay as they were; `benchmarks.table` makes
 the README's tables and plots.
@@ -25,6 +26,7 @@ from vr.runtime.embedded import embedded_path
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed.json"
 MODELS = ("default", "small")
+LONG_SUITES = ("offline", "soak")
 Row = dict[str, Any]
 
 
@@ -34,7 +36,7 @@ def main() -> None:
     pin_threads(1)
     suites = _suites(args.short, args.minutes)
     result = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
-    for name in args.suite or [name for name in suites if name != "soak"]:
+    for name in args.suite or [name for name in suites if name not in LONG_SUITES]:
         print(f"== {name}")
         rows = suites[name]()
         result[name] = {"machine": machine_facts(), "short": args.short, "rows": rows}
@@ -60,12 +62,13 @@ def _suites(short: bool, minutes: float) -> dict[str, Callable[[], list[Row]]]:
         "pairs": lambda: whole.pairs_rows("small", models["small"], shares, frames // 2, (1, 2, 4, 8)),
         "threads": lambda: whole.threads_rows(models, frames // 2),
         "process": lambda: process.process_rows(models, frames),
+        "offline": lambda: process.recordings_rows({"default": models["default"]}, ("1",), 16000),
         "latency": lambda: [
             paced.paced_row(name, path, 1, paced_frames, every)
             for name, path in models.items()
             for every in ("1", "auto")
         ],
-        "soak": lambda: [paced.paced_row("default", models["default"], 1, soaked, "1")],
+        "soak": lambda: [paced.soak_row("default", models["default"], 1, soaked)],
     }
 
 

@@ -1,6 +1,7 @@
 """Cameras at 30 frames per second: latency from the grab to the picture, CPU use, and memory over time."""
 
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from vr.runtime.estimation import estimation_for, parse_every
 from vr.runtime.pairing import pair_sources
 from vr.runtime.pipeline import Pipeline
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
-from vr.runtime.sinks import Output, Sink
+from vr.runtime.sinks import Output, Sink, TransformSink, VideoSink
+from vr.runtime.sinks.targets import FileTarget
 from vr.runtime.sources.camera import CameraSource
 from vr.runtime.stopping import Stop
 
@@ -59,6 +61,18 @@ def paced_row(name: str, path: Path, threads: int, frames: int, every: str, sink
         "resident_mb": [round(mb, 1) for mb in clocked.resident_mb],
         "histogram_ms": _histogram(clocked.total_ms[_SETTLING_FRAMES:]),
     }
+
+
+def soak_row(name: str, path: Path, threads: int, frames: int) -> Row:
+    """`paced_row` with the sinks of a long run: a recording and transforms."""
+    with tempfile.TemporaryDirectory() as folder:
+        video = VideoSink(FileTarget(Path(folder) / "out.mp4", overwrite=True))
+        video.start(FPS, may_skip=True)
+        transforms = TransformSink(FileTarget(Path(folder) / "out.jsonl", overwrite=True))
+        row = paced_row(name, path, threads, frames, "1", [video, transforms])
+        for sink in (video, transforms):
+            sink.close(complete=True)
+    return row
 
 
 def run_paced(aligner: Aligner, scene: Scene, frames: int, every: str, sinks: list[Sink]) -> int:

@@ -17,7 +17,17 @@ Row = dict[str, Any]
 
 
 def process_rows(models: dict[str, Path], frames: int) -> list[Row]:
-    """Two recordings of 640x480, overlay to a recording, an estimate for every frame and auto; and `sim:`."""
+    """Two recordings, an estimate for every frame and auto; and `sim:`."""
+    rows = recordings_rows(models, ("1", "auto"), frames)
+    with tempfile.TemporaryDirectory() as folder:
+        for model, path in models.items():
+            row = run_process(Path(folder), "sim:", "sim:", path, "1", min(frames, 200))
+            rows.append({"name": model, "source": "sim:", "estimate_every": "1", **row})
+    return rows
+
+
+def recordings_rows(models: dict[str, Path], intervals: tuple[str, ...], frames: int) -> list[Row]:
+    """Two MP4 files of 640x480 to a recording of the overlay."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -27,11 +37,9 @@ def process_rows(models: dict[str, Path], frames: int) -> list[Row]:
             for k, side in enumerate(("ir", "rgb"))
         ]
         for model, path in models.items():
-            for every in ("1", "auto"):
+            for every in intervals:
                 row = run_process(folder, str(files[0]), str(files[1]), path, every, frames)
                 rows.append({"name": model, "source": "two MP4 files", "estimate_every": every, **row})
-            row = run_process(folder, "sim:", "sim:", path, "1", min(frames, 200))
-            rows.append({"name": model, "source": "sim:", "estimate_every": "1", **row})
     return rows
 
 

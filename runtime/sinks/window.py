@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from vr.runtime.sinks.base import Output
 from vr.runtime.stopping import Stop
 
 TITLE = "vr-live (q or Esc quits)"
-_REFRESH_MS = 2
+_KEY_WAIT_S = 0.03
+"""Without a new picture keys are looked at so often."""
+_NEWS = threading.Event()
 _QUIT_KEYS = (ord("q"), ord("Q"), 27)
 _PROBE = "import cv2; cv2.namedWindow('vr-live'); cv2.destroyAllWindows()"
 _PROBE_TIMEOUT_S = 20.0
@@ -39,9 +41,10 @@ class WindowSink:
     def write(self, output: Output) -> None:
         """See `Sink`."""
         self._newest = output.picture
+        _NEWS.set()
 
-    def show(self, wait_ms: int) -> None:
-        """Draws what came since the last call, and waits that long for a key. From the main thread."""
+    def show(self) -> None:
+        """Draws what came since the last call, and looks at the keys. From the main thread."""
         picture, self._newest = self._newest, None
         if picture is not None:
             if not self._is_open:
@@ -49,7 +52,7 @@ class WindowSink:
                 self._is_open = True
             cv2.imshow(self._title, picture)
         if self._is_open:
-            key = cv2.waitKey(wait_ms) & 0xFF
+            key = cv2.waitKey(1) & 0xFF
             if key in _QUIT_KEYS or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
                 self._stop.set()
 
@@ -64,9 +67,10 @@ class WindowSink:
 def show_windows(windows: Sequence[WindowSink], is_running: Callable[[], bool]) -> None:
     """Keeps the windows up to date while something runs; returns at once without windows."""
     while windows and is_running():
+        _NEWS.wait(_KEY_WAIT_S)
+        _NEWS.clear()
         for window in windows:
-            window.show(_REFRESH_MS)
-        time.sleep(_REFRESH_MS / 1000.0)
+            window.show()
 
 
 def can_show_windows() -> bool:
