@@ -42,6 +42,7 @@ def _basis() -> Float64Array:
 
 
 BASIS = _basis()
+_EYE: Float64Array = np.eye(3)
 _FROM_BASIS: Float64Array = np.linalg.inv(BASIS).astype(np.float64)
 
 
@@ -116,7 +117,8 @@ def to_theta(point: Float64Array) -> Float64Array:
 def theta_information(information: Transform, theta: Transform) -> Float64Array:
     """Information (6, 6) of an increment on the fixed side as information of the entries of theta (2, 3)."""
     inverse = np.linalg.inv(to_3x3(theta)[:2, :2])
-    change = np.kron(inverse, np.eye(3))
+    # The Kronecker product with the identity; np.kron takes several times as long.
+    change = (inverse[:, None, :, None] * _EYE[None, :, None, :]).reshape(6, 6)
     return change.T @ np.asarray(information, dtype=np.float64) @ change
 
 

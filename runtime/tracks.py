@@ -48,6 +48,7 @@ class Memory:
         self._size = size
         self._weights: Float64Array = np.zeros((3, size, size))
         self._pulls: Float64Array = np.zeros((2, size))
+        self._anchor_weight: Float64Array = ANCHOR_MASS * np.eye(size)
 
     @property
     def weight(self) -> Float64Array:
@@ -74,10 +75,13 @@ class Memory:
     def solve(self, anchor: Float64Array) -> Float64Array:
         """The transform (n,) of now; `anchor` (n,) decides what no estimate determines."""
         w0, w1, w2 = self._weights
-        anchored = w0 + ANCHOR_MASS * np.eye(self._size)
-        system = np.block([[anchored, w1], [w1, w2 + REST_PULL * anchored]])
+        n, anchored = self._size, w0 + self._anchor_weight
+        system: Float64Array = np.empty((2 * n, 2 * n))
+        system[:n, :n], system[n:, n:] = anchored, w2 + REST_PULL * anchored
+        system[:n, n:] = system[n:, :n] = w1
         right = np.concatenate([self._pulls[0] + ANCHOR_MASS * anchor, self._pulls[1]])
-        return np.linalg.solve(system, right)[: self._size]
+        solution: Float64Array = np.linalg.solve(system, right).astype(np.float64)
+        return solution[:n]
 
 
 @dataclass
