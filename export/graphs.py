@@ -34,8 +34,7 @@ class EstimateGraph(nn.Module):
     def forward(self, moving: Tensor, fixed: Tensor) -> tuple[Tensor, ...]:
         """See the class docstring."""
         found = self.net(moving, fixed)
-        information = [] if found.information is None else [found.information]
-        return self.transformer(moving, found.flow), found.flow, *_transform_outputs(found), *information
+        return self.transformer(moving, found.flow), found.flow, *_transform_outputs(found)
 
 
 class OverlayGraph(nn.Module):
@@ -43,7 +42,8 @@ class OverlayGraph(nn.Module):
 
     ir (N, h, w, 1 or 3) and rgb (N, H, W, 3) uint8 BGR at native size, alpha () float32 in [0, 1] -> overlay,
     moved (N, H, W, 3) uint8; flow (N, 2, H, W) float32 on the RGB grid, in pixels of that grid (the IR frame
-    thought of as stretched to it); then theta and confidence as `EstimateGraph`, no information: no filter follows.
+    thought of as stretched to it); then theta, confidence and information as `EstimateGraph`; content (N,): standard
+    deviation of the emptier of the two network inputs, by which the runtime tells a pair without anything to align.
 
     overlay = alpha * moved + (1 - alpha) * rgb where the source point lies among the IR frame's pixel
     centres, rgb elsewhere, as `vr.runtime.blend`. The network sees both frames at `size_hw`. Sampling is in
@@ -71,7 +71,8 @@ class OverlayGraph(nn.Module):
             alpha * moved + (1.0 - alpha) * rgb_planes,
             rgb_planes,
         )
-        return _to_uint8(torch.round(overlay)), _to_uint8(moved), flow, *_transform_outputs(found)
+        content = torch.minimum(_deviation(moving), _deviation(fixed))
+        return _to_uint8(torch.round(overlay)), _to_uint8(moved), flow, *_transform_outputs(found), content
 
 
 def ir_has_data(grid: Tensor, ir_height: int, ir_width: int) -> Tensor:
@@ -97,7 +98,13 @@ def native_flow(found: Registration, height: int, width: int) -> Tensor:
 
 
 def _transform_outputs(found: Registration) -> list[Tensor]:
-    return [output for output in (found.theta, found.confidence) if output is not None]
+    return [output for output in (found.theta, found.confidence, found.information) if output is not None]
+
+
+def _deviation(images: Tensor) -> Tensor:
+    """(N,): standard deviation of each image (N, 1, H, W), as numpy's `std`."""
+    centred = images - images.mean(dim=(1, 2, 3), keepdim=True)
+    return centred.square().mean(dim=(1, 2, 3)).sqrt()
 
 
 def _to_uint8(planes: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ LIMITS: dict[Precision, dict[str, Limit]] = {
         "theta": Limit(1e-4, 1.0, "of half a frame side"),
         "confidence": Limit(0.01, 1.0, ""),
         "information": Limit(0.01, 1.0, "of its largest entry", relative=True),
+        "content": Limit(1e-3, 1.0, ""),
         "probability": Limit(1e-3, 1.0, ""),
     },
     "fp16": {
@@ -43,6 +44,7 @@ LIMITS: dict[Precision, dict[str, Limit]] = {
         "theta": Limit(1e-3, 1.0, "of half a frame side"),
         "confidence": Limit(0.05, 1.0, ""),
         "information": Limit(0.1, 1.0, "of its largest entry", relative=True),
+        "content": Limit(1e-3, 1.0, ""),
         "probability": Limit(0.05, 1.0, ""),
     },
 }

@@ -40,7 +40,7 @@ class Plan:
             size_multiple=net.size_multiple if net.dynamic else 1,
             precision=self.precision,
             has_confidence=net.has_confidence,
-            has_information=self.graph == "estimate" and net.has_information,
+            has_information=net.has_information,
             training_run=self.training_run,
             package_version=package_version(),
         )

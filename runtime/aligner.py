@@ -43,7 +43,7 @@ class PairLook:
 
     def __init__(self, session: Runner, ir: Frame, rgb: Frame, make_masks: MakeMasks | None = None) -> None:
         """make_masks: what the network is shown instead of the frames. Raises InputError for a wrong frame."""
-        _check_frames(ir, rgb)
+        check_frames(ir, rgb)
         self.rgb_hw, self.ir_hw = (rgb.shape[0], rgb.shape[1]), (ir.shape[0], ir.shape[1])
         self.timings_ms: dict[str, float] = {}
         self._session, self._info, self._made_masks, fault = session, session.info, make_masks is not None, ""
@@ -319,7 +319,7 @@ def _is_plausible_flow(flow: Transform) -> bool:
     return AREA_SCALE_RANGE[0] <= area_scale <= AREA_SCALE_RANGE[1]
 
 
-def _check_frames(ir: object, rgb: object) -> None:
+def check_frames(ir: object, rgb: object) -> None:
     """Raises InputError unless both frames are as the docstring of `Aligner` says."""
     ir_frame, rgb_frame = _checked(ir, "IR"), _checked(rgb, "RGB")
     if rgb_frame.dtype != np.uint8 or rgb_frame.ndim != 3 or rgb_frame.shape[2] != 3:

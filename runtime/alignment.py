@@ -62,6 +62,11 @@ class Alignment:
         levels = to_8bit(self.ir) if self._ir_8bit is None else self._ir_8bit
         return self.warper(levels[:, :, 0] if levels.shape[2:] == (1,) else levels)
 
+    def blended(self, alpha: float) -> NDArray[np.uint8] | None:
+        """The overlay without notices, (H, W, 3) uint8, where whoever aligned has drawn it already; here nobody has."""
+        del alpha
+        return None
+
     def source_map_xy(self) -> NDArray[np.float32]:
         """(H, W, 2) float32: for each native RGB pixel its source point (x, y) in native IR pixels; NaN if refused."""
         return self.warper.source_map_xy

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vr.runtime.contract import ModelInfo
+from vr.runtime.providers import DEVICES, MOST_IN_A_BATCH
 from vr.runtime.session import Runner
-
-MOST_IN_A_BATCH = 8
 
 Outputs = Mapping[str, NDArray[np.float32] | NDArray[np.uint8]]
 
@@ -108,6 +107,6 @@ class SharedRunner:
 
 def share(session: Runner, pairs: int, cores: int, threads: int) -> SharedRunner:
     """For `pairs` pairs on a machine of so many cores, whose session uses `threads` of them."""
-    if session.provider == "cpu":
+    if session.provider not in DEVICES:
         return SharedRunner(session, 1, max(1, min(pairs, cores // threads)))
     return SharedRunner(session, min(pairs, MOST_IN_A_BATCH))

@@ -37,14 +37,21 @@ def overlay(alignment: Alignment, rgb_bgr: Uint8Array, alpha: float) -> Uint8Arr
     _check_alpha(alpha)
     if rgb_bgr.shape != (*alignment.rgb_hw, 3):
         raise InputError(f"RGB frame has shape {rgb_bgr.shape}; this alignment is for {(*alignment.rgb_hw, 3)}")
-    moved = alignment.moved_8bit
-    if moved is None:
+    if alignment.state == "refused":
         return draw_band(rgb_bgr, _REFUSED_TEXT)
-    picture = _mix(to_bgr(moved), rgb_bgr, alpha)
-    # Much faster than np.where with a mask of one channel.
-    cv2.copyTo(rgb_bgr, (~ir_has_data(alignment)).view(np.uint8), picture)
+    picture = alignment.blended(alpha)
+    if picture is None:
+        picture = _blend(alignment, rgb_bgr, alpha)
     if alignment.state == "held":
         draw_label(picture, _HELD_TEXT, "top right", _AMBER)
+    return picture
+
+
+def _blend(alignment: Alignment, rgb_bgr: Uint8Array, alpha: float) -> Uint8Array:
+    assert alignment.moved_8bit is not None
+    picture = _mix(to_bgr(alignment.moved_8bit), rgb_bgr, alpha)
+    # Much faster than np.where with a mask of one channel.
+    cv2.copyTo(rgb_bgr, (~ir_has_data(alignment)).view(np.uint8), picture)
     return picture
 
 

@@ -31,13 +31,17 @@ SEGMENT_INPUT, SEGMENT_OUTPUT = "image", "probability"
 def output_names(
     graph: GraphName, kind: TransformKind, has_confidence: bool, has_information: bool = False
 ) -> tuple[str, ...]:
-    """Output tensor names in graph order. `information` is of estimate graphs only."""
+    """Output tensor names in graph order. `content` is of overlay graphs only: whoever makes the inputs of an estimate
+    graph sees for himself whether there is anything in them.
+    """
     names = ("moved", "flow") if graph == "estimate" else ("overlay", "moved", "flow")
     if kind != "dense":
         names += ("theta",)
     if has_confidence:
         names += ("confidence",)
-    return (*names, "information") if has_information else names
+    if has_information:
+        names += ("information",)
+    return (*names, "content") if graph == "overlay" else names
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class ModelInfo:
     def transform_names(self) -> tuple[str, ...]:
         """The outputs that say where things lie and how surely, the transform first: no pictures."""
         transform = "flow" if self.kind == "dense" else "theta"
-        return (transform, *(name for name in self.output_names if name in ("confidence", "information")))
+        quality = ("confidence", "information", "content")
+        return (transform, *(name for name in self.output_names if name in quality))
 
     def to_metadata(self) -> dict[str, str]:
         """The `vr.*` strings that travel in the file."""

@@ -11,16 +11,18 @@ from vr.runtime.alignment import DEFAULT_ALPHA
 from vr.runtime.batching import share
 from vr.runtime.blend import VIEWS, View
 from vr.runtime.cores import available_cores, share_cores
+from vr.runtime.device_aligner import DeviceAligner, is_overlay_graph
 from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError
 from vr.runtime.estimation import estimation_for, parse_every
 from vr.runtime.pairing import DEFAULT_SLOP_MS, pair_sources
 from vr.runtime.person_masks import MaskOptions, PersonMasks
 from vr.runtime.pipeline import Pipeline
+from vr.runtime.providers import BUILDING_ENGINES
 from vr.runtime.report import LiveReport, LiveStats
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.search import DEFAULT_SEARCH, check_search
-from vr.runtime.session import Runner, Session
+from vr.runtime.session import Runner, Session, has_engines_of
 from vr.runtime.sinks import (
     FlowSink,
     Output,
@@ -115,7 +117,7 @@ def run_pairs(
     with stop_on_signals() as stop, ExitStack() as stack:
         shares = share_cores(pairs[0].threads, live=any(is_camera(options.rgb) for options in pairs))
         runs = [LiveRun(options, Stop(stop), say, max(1, shares.workers // len(pairs))) for options in pairs]
-        aligners = load_aligners(pairs, shares.threads)
+        aligners = load_aligners(pairs, shares.threads, say)
         say(_describe(aligners[0], pairs[0]))
         for run, aligner in zip(runs, aligners, strict=True):
             stack.enter_context(run.started(aligner, on_frame if len(pairs) == 1 else _silent))
@@ -154,7 +156,7 @@ class LiveRun:
         return self._pipeline.running
 
     @contextmanager
-    def started(self, aligner: Aligner, on_frame: OnFrame) -> Generator[None]:
+    def started(self, aligner: Aligner | DeviceAligner, on_frame: OnFrame) -> Generator[None]:
         """Runs in threads of its own; the end of the block waits for them and closes everything.
 
         What one of them met is then in `failure`. Raises what the sources raise when they are opened.
@@ -182,13 +184,13 @@ class LiveRun:
         except Exception as error:
             self.failure = error
 
-    def report(self, aligner: Aligner) -> LiveReport:
+    def report(self, aligner: Aligner | DeviceAligner) -> LiveReport:
         """What the run has come to."""
         report = self._stats.report(self._last_s - self._start_s, self._pairing.counts)
         lost = self._pipeline.dropped_by_sinks
         return replace(report, written=self._written, search=aligner.search_text, dropped_by_sinks=lost)
 
-    def _build(self, aligner: Aligner, sources: SourcePair, on_frame: OnFrame) -> None:
+    def _build(self, aligner: Aligner | DeviceAligner, sources: SourcePair, on_frame: OnFrame) -> None:
         options, live = self._options, sources.rgb.live
         for sink in self._sinks:
             if isinstance(sink, VideoSink):
@@ -273,21 +275,36 @@ def _open_sinks(options: LiveOptions, stop: Stop, say: Callable[[str], None]) ->
     return sinks
 
 
-def load_aligners(pairs: Sequence[LiveOptions], threads: int) -> list[Aligner]:
-    """One for each pair, on one session. Raises what `Aligner.load` raises."""
+def load_aligners(pairs: Sequence[LiveOptions], threads: int, say: Say) -> Sequence[Aligner | DeviceAligner]:
+    """One for each pair, on one session; of an overlay graph each on its own. Raises what `Aligner.load` raises."""
     first, masks = pairs[0], None
-    session: Runner = Session(model_path(first.model), first.provider, threads, transform_only=True)
-    if len(pairs) > 1:
-        session = share(session, len(pairs), available_cores(), threads)
+    path = model_path(first.model)
+    if is_overlay_graph(path):
+        return [_load_device_aligner(path, one, threads, say) for one in pairs]
+    if first.provider == "tensorrt" and not has_engines_of(path):
+        say(BUILDING_ENGINES)
+    session = Session(path, first.provider, threads, transform_only=True)
+    if session.provider != "cpu":
+        say(f"placement: {session.placement.text}")
+    runner: Runner = session if len(pairs) == 1 else share(session, len(pairs), available_cores(), threads)
     if first.mode == "mask":
         masks = [PersonMasks.load(one.masks, one.provider, threads) for one in pairs]
     return [
-        Aligner(session, one.rig, one.search, None if masks is None else masks[number])
+        Aligner(runner, one.rig, one.search, None if masks is None else masks[number])
         for number, one in enumerate(pairs)
     ]
 
 
-def _describe(aligner: Aligner, options: LiveOptions) -> str:
+def _load_device_aligner(path: Path, options: LiveOptions, threads: int, say: Say) -> DeviceAligner:
+    if options.mode == "mask":
+        raise InputError(
+            f"{path} is an overlay graph, which takes frames as they are; --mode mask needs an estimate graph"
+        )
+    alpha = options.alpha if options.window or options.record is not None else None
+    return DeviceAligner.load(path, options.provider, threads, options.rig, options.search, alpha, say)
+
+
+def _describe(aligner: Aligner | DeviceAligner, options: LiveOptions) -> str:
     info = aligner.info
     height, width = info.size_hw
     name = "built-in" if options.model is None else str(options.model)

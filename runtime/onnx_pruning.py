@@ -1,4 +1,4 @@
-"""Cuts out of an ONNX file what nobody will ask for.
+"""Cuts out of an ONNX file what nobody will ask for, and cuts it in two.
 
 onnxruntime computes the whole graph at every run, whichever outputs are fetched: `only_execute_path_to_fetches` of
 its RunOptions works in training builds alone (microsoft/onnxruntime#16013), and nodes whose results are not used are
@@ -9,10 +9,11 @@ Buffers, "Encoding"); field numbers are those of onnx.proto.
 
 from collections.abc import Callable, Iterator
 
-_MODEL_GRAPH = 7
-_GRAPH_NODE, _GRAPH_OUTPUT = 1, 12
+_MODEL_GRAPH, _MODEL_METADATA = 7, 14
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
 _NODE_INPUT, _NODE_OUTPUT, _NODE_ATTRIBUTE = 1, 2, 5
-_VALUE_NAME = 1
+_VALUE_NAME, _TENSOR_NAME = 1, 8
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2
 _ATTRIBUTE_SUBGRAPHS = (6, 11)
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_LENGTHS = {_FIXED64: 8, _FIXED32: 4}
@@ -26,9 +27,30 @@ def keep_outputs(model: bytes, wanted: Callable[[set[str]], set[str]]) -> bytes:
 
     A graph with subgraphs (If, Loop) comes back as it was. Raises ValueError for bytes that are no such message.
     """
+    return _with_graph(model, lambda graph: _pruned_graph(graph, wanted))
+
+
+def cut_between(model: bytes, inputs: set[str], outputs: set[str]) -> bytes:
+    """The part of a serialised ModelProto that makes `outputs` from `inputs` and from what it still needs of the
+    graph's own inputs; the others are left out.
+
+    inputs, outputs: different outputs of the whole graph, whose type and shape the file states. Raises ValueError for
+    bytes that are no such message, a graph without these outputs, with subgraphs, or that cannot be cut there.
+    """
+    return _with_graph(model, lambda graph: _graph_between(graph, inputs, outputs))
+
+
+def read_metadata(model: bytes) -> dict[str, str]:
+    """The `metadata_props` of a serialised ModelProto. Raises ValueError for bytes that are no such message."""
+    entries = [content for number, content, _ in _fields(model) if number == _MODEL_METADATA]
+    pairs = [(_names(entry, _ENTRY_KEY), _names(entry, _ENTRY_VALUE)) for entry in entries]
+    return {key[0]: value[0] if value else "" for key, value in pairs if key}
+
+
+def _with_graph(model: bytes, change: Callable[[bytes], bytes]) -> bytes:
     parts: list[bytes] = []
     for number, content, whole in _fields(model):
-        parts.append(_message(_MODEL_GRAPH, _pruned_graph(content, wanted)) if number == _MODEL_GRAPH else whole)
+        parts.append(_message(_MODEL_GRAPH, change(content)) if number == _MODEL_GRAPH else whole)
     return b"".join(parts)
 
 
@@ -37,8 +59,8 @@ def _pruned_graph(graph: bytes, wanted: Callable[[set[str]], set[str]]) -> bytes
     nodes = [content for number, content, _ in fields if number == _GRAPH_NODE]
     if any(_has_subgraph(node) for node in nodes):
         return graph
-    needed = wanted({_value_name(content) for number, content, _ in fields if number == _GRAPH_OUTPUT})
-    outputs, kept_nodes = set(needed), _needed_nodes(nodes, needed)
+    outputs = wanted({_value_name(content) for number, content, _ in fields if number == _GRAPH_OUTPUT})
+    kept_nodes, _ = _needed(nodes, outputs, set())
     return b"".join(
         whole
         for number, content, whole in fields
@@ -47,15 +69,43 @@ def _pruned_graph(graph: bytes, wanted: Callable[[set[str]], set[str]]) -> bytes
     )
 
 
-def _needed_nodes(nodes: list[bytes], needed: set[str]) -> set[bytes]:
-    """The nodes, in topological order as ONNX demands, that `needed` tensors are made from."""
-    needed = set(needed)
+def _graph_between(graph: bytes, inputs: set[str], outputs: set[str]) -> bytes:
+    fields = list(_fields(graph))
+    nodes = [content for number, content, _ in fields if number == _GRAPH_NODE]
+    missing = (inputs | outputs) - {_value_name(content) for number, content, _ in fields if number == _GRAPH_OUTPUT}
+    if missing:
+        raise ValueError(f"the graph lacks the outputs {sorted(missing)}")
+    if any(_has_subgraph(node) for node in nodes):
+        raise ValueError("the graph has subgraphs")
+    kept_nodes, needed = _needed(nodes, outputs, inputs)
+    if not all(inputs.isdisjoint(_names(node, _NODE_OUTPUT)) for node in kept_nodes):
+        raise ValueError(f"an operator that is needed makes one of {sorted(inputs)} too")
+    is_kept: dict[int, Callable[[bytes], bool]] = {
+        _GRAPH_NODE: lambda node: node in kept_nodes,
+        _GRAPH_INITIALIZER: lambda tensor: not needed.isdisjoint(_names(tensor, _TENSOR_NAME)),
+        _GRAPH_INPUT: lambda value: _value_name(value) in needed,
+        _GRAPH_OUTPUT: lambda value: _value_name(value) in outputs,
+    }
+    new_inputs = [
+        _message(_GRAPH_INPUT, content)
+        for number, content, _ in fields
+        if number == _GRAPH_OUTPUT and _value_name(content) in inputs & needed
+    ]
+    kept = [whole for number, content, whole in fields if number not in is_kept or is_kept[number](content)]
+    return b"".join([*kept, *new_inputs])
+
+
+def _needed(nodes: list[bytes], outputs: set[str], given: set[str]) -> tuple[set[bytes], set[str]]:
+    """The nodes, in topological order as ONNX demands, that `outputs` are made from, and all tensors on the way; how
+    those in `given` are made is not followed.
+    """
+    needed = set(outputs)
     kept: set[bytes] = set()
     for node in reversed(nodes):
-        if needed.intersection(_names(node, _NODE_OUTPUT)):
+        if (needed - given).intersection(_names(node, _NODE_OUTPUT)):
             kept.add(node)
             needed.update(_names(node, _NODE_INPUT))
-    return kept
+    return kept, needed
 
 
 def _has_subgraph(node: bytes) -> bool:

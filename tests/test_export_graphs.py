@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.fixed_nets import THETA, TILT, FixedAffine, FixedHomography, SmoothFlow
+from tests.fixed_nets import THETA, TILT, FixedAffine, FixedHomography, InformedAffine, SmoothFlow
 from tests.helpers import smooth_scene
 from vr.export import preprocess as graph_preprocess
 from vr.export.graphs import EstimateGraph, OverlayGraph, ir_has_data
@@ -13,6 +13,7 @@ from vr.export.precision import HalfConv, halve_convolutions
 from vr.models.base import RegistrationNet
 from vr.runtime import preprocess
 from vr.runtime.alignment import Alignment
+from vr.runtime.contract import output_names
 from vr.runtime.geometry import apply_matrix, theta_to_matrix
 
 NET_HW = (48, 64)
@@ -27,8 +28,8 @@ def run_overlay(net: RegistrationNet, ir: np.ndarray, rgb: np.ndarray) -> dict[s
     graph = OverlayGraph(net, "gray", NET_HW).eval()
     with torch.inference_mode():
         outputs = graph(torch.from_numpy(ir)[None], torch.from_numpy(rgb)[None], torch.tensor(ALPHA))
-    names = ("overlay", "moved", "flow", "theta", "confidence")
-    return {name: output[0].numpy() for name, output in zip(names, outputs, strict=False)}
+    names = output_names("overlay", net.kind, net.has_confidence, net.has_information)
+    return {name: output[0].numpy() for name, output in zip(names, outputs, strict=True)}
 
 
 def grey_difference(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -93,6 +94,15 @@ def test_overlay_is_the_rgb_alone_where_the_ir_sees_nothing() -> None:
     np.testing.assert_array_equal(found["overlay"][:, :29], rgb[:, :29])
     middle = found["overlay"][30:60, 40:80].astype(float)
     np.testing.assert_allclose(middle, ALPHA * 255 + (1 - ALPHA) * rgb[30:60, 40:80], atol=0.51)
+
+
+@pytest.mark.parametrize("net", [InformedAffine(), SmoothFlow()], ids=lambda net: net.network)
+def test_content_is_the_spread_of_the_emptier_input(net: RegistrationNet) -> None:
+    rgb, ir = bgr_scene(9, (96, 120)), smooth_scene(10, (60, 90)) // 8
+    spread = [preprocess.network_input(frame, NET_HW).std() for frame in (ir, rgb)]
+    assert spread[0] < spread[1]
+    np.testing.assert_allclose(run_overlay(net, ir[:, :, None], rgb)["content"], spread[0], atol=1e-3)
+    assert run_overlay(net, ir[:, :, None], np.full_like(rgb, 77))["content"] == 0.0
 
 
 def test_ir_data_end_at_the_outermost_pixel_centres() -> None:

@@ -73,7 +73,13 @@ def test_output_names_per_graph_and_kind() -> None:
     assert output_names("estimate", "dense", has_confidence=False) == ("moved", "flow")
     assert output_names("estimate", "affine", has_confidence=True) == ("moved", "flow", "theta", "confidence")
     assert output_names("estimate", "homography", has_confidence=True) == ("moved", "flow", "theta", "confidence")
-    assert output_names("overlay", "affine", has_confidence=False) == ("overlay", "moved", "flow", "theta")
+    overlay = ("overlay", "moved", "flow", "theta", "confidence", "information", "content")
+    assert output_names("overlay", "affine", has_confidence=True, has_information=True) == overlay
+    assert output_names("overlay", "dense", has_confidence=False) == ("overlay", "moved", "flow", "content")
+
+
+def test_transform_of_an_overlay_graph_says_whether_there_was_anything_to_see() -> None:
+    assert replace(INFO, graph="overlay").transform_names == ("theta", "confidence", "information", "content")
 
 
 def test_information_is_the_last_output_and_belongs_to_the_transform() -> None:

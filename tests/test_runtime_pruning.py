@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from vr.runtime.onnx_pruning import keep_outputs
+from vr.runtime.onnx_pruning import cut_between, keep_outputs, read_metadata
 from vr.runtime.session import default_model_path
 
 
@@ -94,6 +94,58 @@ def test_built_in_model_loses_its_warp() -> None:
     ]
     assert samplers[1] == samplers[0] - 1
     assert {output.name for output in pruned.graph.output} >= {"theta", "confidence"}
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [("", "b"), ("b", "c"), ("b", "ade"), ("ab", "c")])
+def test_cut_graph_is_what_the_onnx_package_cuts_out(inputs: str, outputs: str) -> None:
+    model = branching_model()
+    found = onnx.load_from_string(cut_between(model.SerializeToString(), set(inputs), set(outputs)))
+    onnx.checker.check_model(found, full_check=True)
+    needs_x = not inputs or "a" in outputs
+    expected = onnx.utils.Extractor(model).extract_model(["x"] * needs_x + list(inputs), list(outputs))
+    assert list(found.graph.node) == list(expected.graph.node)
+    assert {value.name for value in found.graph.input} == {"x"} & set("x" * needs_x) | {"b"} & set(inputs)
+    assert {value.name for value in found.graph.output} == set(outputs)
+
+
+def test_halves_of_a_graph_compute_what_the_whole_does() -> None:
+    data, x = branching_model().SerializeToString(), np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    whole, first, second = (
+        onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        for graph in (data, cut_between(data, set(), {"b"}), cut_between(data, {"b"}, {"a", "c"}))
+    )
+    (b,) = first.run(["b"], {"x": x})
+    for found, expected in zip(second.run(["a", "c"], {"x": x, "b": b}), whole.run(["a", "c"], {"x": x}), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_what_lies_behind_a_cut_follows_what_is_given() -> None:
+    second = onnxruntime.InferenceSession(
+        cut_between(branching_model().SerializeToString(), {"b"}, {"d"}), providers=["CPUExecutionProvider"]
+    )
+    (d,) = second.run(["d"], {"b": np.array([[5.0, 6.0, 7.0]], np.float32)})
+    assert np.asarray(d).tolist() == [[5.0, 6.0]]
+    assert [value.name for value in second.get_inputs()] == ["b"]
+
+
+def test_cut_drops_weights_that_are_not_needed() -> None:
+    second = onnx.load_from_string(cut_between(branching_model().SerializeToString(), {"b"}, {"c"}))
+    assert list(second.graph.initializer) == []
+
+
+def test_cut_at_what_is_no_output_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match=r"lacks the outputs \['shared'\]"):
+        cut_between(branching_model().SerializeToString(), {"shared"}, {"b"})
+
+
+def test_cut_through_an_operator_that_is_needed_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="an operator that is needed"):
+        cut_between(branching_model().SerializeToString(), {"d"}, {"e"})
+
+
+def test_metadata_are_read_as_the_onnx_package_reads_them() -> None:
+    model = branching_model()
+    assert read_metadata(model.SerializeToString()) == {entry.key: entry.value for entry in model.metadata_props}
 
 
 @pytest.mark.parametrize("cut", [1, 50, 200])
