@@ -29,8 +29,10 @@ def _print_version(wanted: bool) -> None:
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of vr-train (.pt).")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="ONNX file to write.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Checkpoint of vr-train (.pt); with --triton and --build-engine an ONNX file.")
+    ],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="ONNX file to write.")] = None,
     graph: Annotated[
         Literal["estimate", "overlay"],
         typer.Option(help="estimate: the transform of a pair. overlay: frames in, blended frames out, for a GPU."),
@@ -52,12 +54,31 @@ def export(
         bool, typer.Option("--dynamic", help="Leave height and width of the estimate graph free.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    triton: Annotated[
+        Path | None, typer.Option(help="Write a model of NVIDIA Triton into this model repository.", metavar="DIR")
+    ] = None,
+    tensorrt: Annotated[bool, typer.Option("--tensorrt", help="With --triton: let it compute with TensorRT.")] = False,
+    build_engine: Annotated[
+        bool,
+        typer.Option("--build-engine", help="Build the TensorRT engines of vr-live, on the box that will run them."),
+    ] = False,
+    frames: Annotated[
+        str | None,
+        typer.Option(help="With --build-engine of an overlay graph: sizes of IR and RGB frames.", metavar="HxW,HxW"),
+    ] = None,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Exports CHECKPOINT to ONNX, and writes nothing unless onnxruntime gives what PyTorch gives."""
+    _check_deployment(output, triton, tensorrt, build_engine, frames)
+    if triton is not None:
+        return _write_triton(checkpoint, triton, tensorrt)
+    if build_engine:
+        return _build_engines(checkpoint, frames)
+    if output is None:
+        raise InputError("-o is missing; expected the name of the ONNX file to write, for example -o model.onnx")
     for module in ("torch", "onnx", "onnxscript"):
         cli_errors.require(module, "export")
     cli_errors.require("onnxruntime", "cpu")
@@ -67,6 +88,33 @@ def export(
     typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.2f} MB)")
     for one in figures:
         typer.echo(f"  parity {one.describe()}, worst on {one.sample}")
+
+
+def _check_deployment(
+    output: Path | None, triton: Path | None, tensorrt: bool, build_engine: bool, frames: str | None
+) -> None:
+    """Raises InputError for options that do not go together."""
+    if sum([output is not None, triton is not None, build_engine]) > 1:
+        raise InputError("-o, --triton and --build-engine are three different things to do; choose one")
+    if tensorrt and triton is None:
+        raise InputError("--tensorrt is for --triton; vr-live has --provider tensorrt")
+    if frames is not None and not build_engine:
+        raise InputError("--frames is for --build-engine")
+
+
+def _write_triton(model: Path, folder: Path, tensorrt: bool) -> None:
+    cli_errors.require("onnx", "export")
+    from vr.export.triton import write_repository
+    from vr.runtime.embedded import model_path
+
+    typer.echo(f"wrote {write_repository(model_path(model), folder, tensorrt)}")
+
+
+def _build_engines(model: Path, frames: str | None) -> None:
+    from vr.export.engines import build_engines
+    from vr.runtime.embedded import model_path
+
+    typer.echo(f"engines are built: {build_engines(model_path(model), frames, typer.echo).text}")
 
 
 def export_checkpoint(
