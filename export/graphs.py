@@ -58,7 +58,7 @@ class OverlayGraph(nn.Module):
 
     def forward(self, ir: Tensor, rgb: Tensor, alpha: Tensor) -> tuple[Tensor, ...]:
         """See the class docstring."""
-        ir_planes, rgb_planes = preprocess.to_bgr_planes(ir), preprocess.to_bgr_planes(rgb)
+        ir_planes, rgb_planes = preprocess.to_bgr_planes(ir), preprocess.planes(rgb)
         moving = preprocess.network_input(ir_planes, self.size_hw, self.mode)
         fixed = preprocess.network_input(rgb_planes, self.size_hw, self.mode)
         found: Registration = self.net(moving, fixed)

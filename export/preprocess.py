@@ -21,15 +21,25 @@ _LUMA_SHIFT = 32768.0
 def to_bgr_planes(frames: Tensor) -> Tensor:
     """(N, h, w, C) uint8, C = 1 or 3, to (N, 3, h, w) float32 in [0, 255].
 
-    One channel is repeated; written without a branch on C, so that one graph takes both.
+    One channel is repeated; written without a branch on C, so that one graph takes both. For frames that have three
+    whatever comes, `planes` does.
     """
-    return torch.cat([frames, frames, frames], dim=3)[:, :, :, :3].permute(0, 3, 1, 2).float()
+    some = planes(frames)
+    return torch.cat([some, some, some], dim=1)[:, :3]
 
 
-def luma(planes: Tensor) -> Tensor:
+def planes(frames: Tensor) -> Tensor:
+    """(N, h, w, C) uint8 to (N, C, h, w) float32 in [0, 255].
+
+    The conversion comes first: TensorRT takes uint8 as an input, and knows no other operator of it.
+    """
+    return frames.float().permute(0, 3, 1, 2)
+
+
+def luma(bgr: Tensor) -> Tensor:
     """(N, 3, h, w) BGR float32 in [0, 255] to (N, h, w) grey, rounded as cv2 does."""
     blue, green, red = _LUMA_BGR
-    total = planes[:, 0] * blue + planes[:, 1] * green + planes[:, 2] * red
+    total = bgr[:, 0] * blue + bgr[:, 1] * green + bgr[:, 2] * red
     return torch.floor((total + _LUMA_SHIFT / 2.0) / _LUMA_SHIFT)
 
 
@@ -75,9 +85,9 @@ def resize(images: Tensor, size_hw: tuple[int, int], linear: bool = False) -> Te
     return down @ images @ across.transpose(0, 1)
 
 
-def network_input(planes: Tensor, size_hw: tuple[int, int], mode: str) -> Tensor:
+def network_input(bgr: Tensor, size_hw: tuple[int, int], mode: str) -> Tensor:
     """(N, 3, h, w) BGR in [0, 255] to (N, 1, H, W) in [0, 1], as `vr.runtime.preprocess.network_input`."""
-    gray = luma(planes)
+    gray = luma(bgr)
     if mode == "mask":
         gray = (gray > 0.0).float() * 255.0
     # Ties go up, as in cv2's 2:1 average, so that the usual 640x480 to 320x240 agrees to the last bit.

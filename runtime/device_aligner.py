@@ -62,7 +62,7 @@ class DeviceAligner:
         alpha: float | None = DEFAULT_ALPHA,
         say: Callable[[str], None] = lambda _text: None,
     ) -> Self:
-        """Loads an overlay graph of `vr-export`. The first pair, or `prepare`, makes what depends on the frames' size.
+        """Loads an overlay graph of `vr-export`. The first pair, or `warm_up`, makes what depends on the frames' size.
 
         path, provider, threads, rig: as `Aligner.load`. search: none; near, the default of the other aligner, means
         none here; wide is an InputError. alpha: what the device draws pictures at; None for no pictures. say: gets a
@@ -86,7 +86,7 @@ class DeviceAligner:
 
     @property
     def placement(self) -> Placement:
-        """Which nodes run where; unknown before the first pair, or `prepare`."""
+        """Which nodes run where; unknown before the first pair, or `warm_up`."""
         return self._device.placement
 
     @property
@@ -94,7 +94,7 @@ class DeviceAligner:
         """There is no search."""
         return None
 
-    def prepare(self, ir: Frame, rgb: Frame) -> None:
+    def warm_up(self, ir: Frame, rgb: Frame) -> None:
         """Makes everything for frames like these; with TensorRT this may take minutes.
 
         Raises InputError for a wrong frame, ModelError if the model does not run on such.

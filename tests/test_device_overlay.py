@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from tests.helpers import smooth_scene
@@ -118,6 +119,14 @@ def test_halves_compute_what_the_whole_graph_does(overlay_file: Path) -> None:
     np.testing.assert_array_equal(device.draw(found["theta"][0], ALPHA), expected["overlay"][0])
 
 
+def test_uint8_is_only_what_comes_in_and_goes_out(overlay_file: Path) -> None:
+    """TensorRT has no other operator of it than the conversion; those of shapes vanish where sizes are known."""
+    graph = onnx.load(overlay_file).graph
+    takers = {node.op_type for node in graph.node if {"ir", "rgb"} & set(node.input)}
+    makers = {node.op_type for node in graph.node if {"overlay", "moved"} & set(node.output)}
+    assert (takers, makers) == ({"Cast", "Shape"}, {"Cast"})
+
+
 def test_draws_by_the_transform_and_alpha_that_it_is_given(overlay_file: Path) -> None:
     ir, rgb = pair(2)
     device = DeviceOverlay(overlay_file, "cpu", 1)
@@ -186,7 +195,7 @@ def test_frames_may_change_their_size_and_kind(files: tuple[Path, Path]) -> None
 def test_what_depends_on_the_size_is_made_once(overlay_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     aligner = DeviceAligner.load(overlay_file, "cpu", 1)
     ir, rgb = pair(7)
-    aligner.prepare(ir, rgb)
+    aligner.warm_up(ir, rgb)
     monkeypatch.setattr("vr.runtime.device_overlay._Sized", None)
     aligner(ir, rgb)
     aligner.reset()
@@ -231,11 +240,18 @@ def test_wide_search_is_for_estimate_graphs(overlay_file: Path) -> None:
         DeviceAligner.load(overlay_file, "cpu", search="wide")
 
 
-def test_vr_live_runs_an_overlay_graph(overlay_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [1, 2])
+def test_vr_live_runs_an_overlay_graph(overlay_file: Path, tmp_path: Path, every: int) -> None:
     frames = tmp_path / "out"
     ended = vr_live(
         *("--ir", "sim:", "--rgb", "sim:", "--model", overlay_file, "--provider", "cpu", "--threads", 1),
-        *("--frames", 3, "--no-window", "--record", frames),
+        *("--frames", 3, "--no-window", "--record", frames, "--estimate-every", every),
     )
     assert ended.code == 0, ended.err
     assert len(list(frames.glob("*.png"))) == 3
+
+
+def test_masks_are_for_estimate_graphs(overlay_file: Path) -> None:
+    ended = vr_live("--ir", "sim:", "--rgb", "sim:", "--model", overlay_file, "--mode", "mask", "--segmenter", "s.onnx")
+    assert ended.code == 2
+    assert "--mode mask needs an estimate graph" in ended.err

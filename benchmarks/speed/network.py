@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Timing, measure
-from vr.runtime.session import ORT_PROVIDERS, Session, import_onnxruntime
+from vr.runtime.providers import ORT_PROVIDERS
+from vr.runtime.session import Session, import_onnxruntime
 
 BASELINE_HW = (240, 320)
 Row = dict[str, Any]
