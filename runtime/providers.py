@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from vr.runtime.contract import Precision
 from vr.runtime.errors import ModelError
 
 ORT_PROVIDERS = {
@@ -84,7 +83,7 @@ class Opening:
     threads: int | None = None
     fixed_dims: Mapping[str, int] = field(default_factory=dict[str, int])
     batches: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
-    precision: Precision = "fp32"
+    precision: str = "fp32"
     capture: bool = False
 
 
@@ -153,6 +152,7 @@ def _tensorrt(opening: Opening) -> dict[str, str]:
         "trt_timing_cache_path": str(folder.parent),
         "trt_max_workspace_size": str(ENGINE_WORKSPACE_BYTES),
         "trt_fp16_enable": str(int(opening.precision == "fp16")),
+        "trt_int8_enable": str(int(opening.precision == "int8")),
         "trt_cuda_graph_enable": str(int(opening.capture)),
         **_batch_profiles(opening.batches),
     }

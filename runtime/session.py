@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vr.runtime.contract import ESTIMATE_INPUTS, OVERLAY_INPUTS, ModelInfo, Precision
+from vr.runtime.contract import ESTIMATE_INPUTS, OVERLAY_INPUTS, ModelInfo
 from vr.runtime.errors import InputError, ModelError, VrError
 from vr.runtime.onnx_pruning import keep_outputs, read_metadata
 from vr.runtime.placement import Placement, placement_of
@@ -147,10 +147,10 @@ def _content(path: Path, transform_only: bool) -> str | bytes:
 def _opening(path: Path, provider: str, threads: int | None, transform_only: bool) -> Opening:
     fixed_dims = {"N": 1} if transform_only and provider == "openvino" else {}
     batches: dict[str, tuple[int, ...]] = {}
-    precision: Precision = "fp32"
+    precision = "fp32"
     with contextlib.suppress(ValueError, ModelError):  # of other files nothing is known here
         metadata = read_metadata(path.read_bytes())
-        precision = "fp16" if metadata.get("vr.precision") == "fp16" else "fp32"
+        precision = metadata.get("vr.precision", precision)
         info = ModelInfo.from_metadata(metadata, str(path))
         if info.graph == "estimate":
             batches = {name: (1, *info.size_hw) for name in ESTIMATE_INPUTS}

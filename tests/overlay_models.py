@@ -1,5 +1,9 @@
 """Small overlay graphs with a known answer, exported as users do, for tests of what runs them."""
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -46,3 +50,16 @@ def export(net: RegistrationNet, graph: GraphName, path: Path, precision: Precis
     """`net` as vr-export writes it."""
     export_onnx(net.eval(), Plan(graph, precision, net.size_hw, False, "gray", "test-20260101-0"), path)
     return path
+
+
+@cache
+def exported(net: type[SureAffine] | type[SureHomography], graph: GraphName) -> Path:
+    """The file of a `net()`, exported once for all tests of this process, which takes seconds; not to be changed."""
+    return export(net(), graph, _folder() / f"{net.__name__.lower()}-{graph}.onnx")
+
+
+@cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="vr-overlay-models-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

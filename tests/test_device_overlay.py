@@ -11,7 +11,7 @@ import pytest
 from tests.helpers import smooth_scene
 from tests.live_command import vr_live
 from tests.onnx_models import edit_metadata
-from tests.overlay_models import SureAffine, SureHomography, export
+from tests.overlay_models import SureAffine, SureHomography, exported
 from vr.runtime import Aligner, Alignment
 from vr.runtime.blend import draw_band
 from vr.runtime.device_aligner import DeviceAligner, is_overlay_graph
@@ -25,24 +25,16 @@ NETS = {"affine": SureAffine, "homography": SureHomography}
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-@pytest.fixture(scope="module")
-def files_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
-    """An estimate and an overlay graph of the same network, of each kind."""
-    folder = tmp_path_factory.mktemp("models")
-    return {
-        kind: (export(net(), "estimate", folder / f"{kind}.onnx"), export(net(), "overlay", folder / f"{kind}-o.onnx"))
-        for kind, net in NETS.items()
-    }
-
-
 @pytest.fixture(params=NETS)
-def files(request: pytest.FixtureRequest, files_of: dict[str, tuple[Path, Path]]) -> tuple[Path, Path]:
-    return files_of[request.param]
+def files(request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    """An estimate and an overlay graph of the same network, of each kind."""
+    net = NETS[request.param]
+    return exported(net, "estimate"), exported(net, "overlay")
 
 
 @pytest.fixture
-def overlay_file(files_of: dict[str, tuple[Path, Path]]) -> Path:
-    return files_of["affine"][1]
+def overlay_file() -> Path:
+    return exported(SureAffine, "overlay")
 
 
 def colour_scene(seed: int, size_hw: tuple[int, int] = RGB_HW) -> np.ndarray:

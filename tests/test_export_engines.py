@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.overlay_models import SureAffine, export
+from tests.overlay_models import SureAffine, exported
 from tests.recording_onnxruntime import RecordingOrt
 from vr.export import cli
 from vr.export.engines import build_engines, parse_frames
@@ -37,10 +37,9 @@ def test_estimate_graph_is_opened_and_run_once(ort: RecordingOrt) -> None:
     assert placement.total > 100
 
 
-def test_overlay_graph_is_opened_for_the_frames_that_will_come(tmp_path: Path, ort: RecordingOrt) -> None:
-    path = export(SureAffine(), "overlay", tmp_path / "m.onnx")
+def test_overlay_graph_is_opened_for_the_frames_that_will_come(ort: RecordingOrt) -> None:
     said: list[str] = []
-    build_engines(path, "60x80x1,96x128", said.append)
+    build_engines(exported(SureAffine, "overlay"), "60x80x1,96x128", said.append)
     assert ort.inputs[-1]["ir"] == [1, 60, 80, 1]
     assert ort.inputs[-1]["rgb"] == [1, 96, 128, 3]
     assert "building TensorRT engines" in said[0]

@@ -13,7 +13,7 @@ import pytest
 from tests.helpers import smooth_scene
 from tests.live_command import snapshot
 from tests.onnx_models import edit_metadata, write_affine, write_foreign, write_segmenter
-from tests.overlay_models import SureAffine, export
+from tests.overlay_models import SureAffine, exported
 from tests.text_proto import parse
 from vr.export.triton import write_repository
 from vr.runtime.embedded import embedded_path
@@ -23,9 +23,9 @@ from vr.runtime.session import Session
 NUMPY_OF = {"TYPE_FP32": "tensor(float)", "TYPE_UINT8": "tensor(uint8)"}
 
 
-@pytest.fixture(scope="module")
-def overlay_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(SureAffine(), "overlay", tmp_path_factory.mktemp("models") / "overlay.onnx")
+@pytest.fixture
+def overlay_file() -> Path:
+    return exported(SureAffine, "overlay")
 
 
 def config_of(folder: Path) -> dict[str, list[Any]]:

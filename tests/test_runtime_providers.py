@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers import smooth_scene
 from tests.onnx_models import SIZE_HW, affine_info, write_affine
-from tests.overlay_models import SureAffine, export
+from tests.overlay_models import SureAffine, exported
 from tests.recording_onnxruntime import RecordingOrt
 from vr.runtime import providers
 from vr.runtime.device_overlay import DeviceOverlay
@@ -30,9 +30,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.fixture(scope="module")
-def overlay_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(SureAffine(), "overlay", tmp_path_factory.mktemp("models") / "overlay.onnx")
+@pytest.fixture
+def overlay_file() -> Path:
+    return exported(SureAffine, "overlay")
 
 
 def use(monkeypatch: pytest.MonkeyPatch, ort: Any) -> Any:
@@ -86,7 +86,8 @@ def test_tensorrt_halves_only_what_is_halved_in_the_file(
 ) -> None:
     ort = use(monkeypatch, RecordingOrt(*GPU))
     Session(write_affine(tmp_path / "m.onnx", info=affine_info(precision=precision)), "tensorrt")
-    assert dict(ort.sessions[0])[TENSORRT]["trt_fp16_enable"] == flag
+    told = dict(ort.sessions[0])[TENSORRT]
+    assert (told["trt_fp16_enable"], told["trt_int8_enable"]) == (flag, "0")
 
 
 def test_tensorrt_knows_the_batches_before_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
