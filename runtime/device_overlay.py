@@ -60,8 +60,8 @@ class DeviceOverlay:
         """
         check_options(provider, threads)
         self._say, self._ort = say, import_onnxruntime()
-        self._halves = _Halves.of(Path(path), provider, threads)
-        probe = self._halves.open(self._ort, self._halves.draw, {}, capture=False)
+        self._halves = _Halves.of(Path(path), threads)
+        probe = self._halves.open(self._ort, self._halves.draw, provider, {}, capture=False)
         self.provider = short_name(probe.get_providers()[0])
         self._sized: _Sized | None = None
 
@@ -126,11 +126,10 @@ class _Halves:
     info: ModelInfo
     look: bytes
     draw: bytes
-    provider: str
     threads: int | None
 
     @classmethod
-    def of(cls, path: Path, provider: str, threads: int | None) -> Self:
+    def of(cls, path: Path, threads: int | None) -> Self:
         """Reads and cuts a file. Raises ModelError for one that is no overlay graph of a theta."""
         check_model_file(path)
         model = path.read_bytes()
@@ -142,13 +141,13 @@ class _Halves:
                     "an overlay graph of kind affine or homography: vr-export --graph overlay"
                 )
             look = cut_between(model, set(), set(info.transform_names))
-            return cls(path, info, look, cut_between(model, {"theta"}, {"overlay"}), provider, threads)
+            return cls(path, info, look, cut_between(model, {"theta"}, {"overlay"}), threads)
         except ValueError as error:
             raise ModelError(f"{path} is no overlay graph of this version ({error}); export it again") from error
 
-    def open(self, ort: Any, half: bytes, fixed: Mapping[str, int], capture: bool) -> OrtSession:
+    def open(self, ort: Any, half: bytes, provider: str, fixed: Mapping[str, int], capture: bool) -> OrtSession:
         opening = Opening(self.path, half, self.threads, fixed, {}, self.info.precision, capture)
-        return open_session(ort, opening, self.provider)
+        return open_session(ort, opening, provider)
 
 
 class _Sized:
@@ -159,7 +158,7 @@ class _Sized:
         self._results = halves.info.transform_names
         self._buffers = _Buffers(ort, DEVICES.get(provider, "cpu"), _tensors(halves.info, shapes))
         self._look, self._draw = (
-            halves.open(ort, half, fixed_dims(shapes), capture) for half in (halves.look, halves.draw)
+            halves.open(ort, half, provider, fixed_dims(shapes), capture) for half in (halves.look, halves.draw)
         )
         self._look_binding = self._buffers.bind(self._look, {"ir": "ir", "rgb": "rgb"}, self._results)
         frames_and_transform = {"ir": "ir", "rgb": "rgb", "alpha": "alpha", "theta": "theta shown"}

@@ -143,7 +143,10 @@ def test_device_overlay_puts_all_on_the_gpu_and_records_its_graphs(
     assert ort.inputs[2] == {**ort.inputs[1], "alpha": [], "theta": [1, 2, 3]}
 
 
-@pytest.mark.parametrize(("provider", "option"), [("cuda", "enable_cuda_graph"), ("tensorrt", "trt_cuda_graph_enable")])
+@pytest.mark.parametrize(
+    ("provider", "option"),
+    [("cuda", "enable_cuda_graph"), ("tensorrt", "trt_cuda_graph_enable"), ("auto", "enable_cuda_graph")],
+)
 def test_graph_that_cannot_be_recorded_runs_without(
     overlay_file: Path, provider: str, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
