@@ -29,6 +29,14 @@ def _network(rows: list[Row]) -> str:
     return markdown_table(head, 3, cells)
 
 
+def _variants(rows: list[Row]) -> str:
+    cells = [
+        [row["precision"], row["height_x_width"], row["runtime"], f"{row['fps']:.0f}", f"{row['median_ms']:.1f}"]
+        for row in rows
+    ]
+    return markdown_table(["precision", "height x width", "runtime", "fps", "median ms"], 3, cells)
+
+
 def _whole(rows: list[Row]) -> str:
     """One row per way, one column per size."""
     sizes = list(dict.fromkeys(row["size"] for row in rows))
@@ -100,6 +108,7 @@ def _soak(rows: list[Row]) -> str:
 
 SUITES = {
     "network": ("The networks alone, one thread:", _network),
+    "variants": ("The default network at other sizes and precisions, one thread:", _variants),
     "whole": ("Frames in memory to overlays, infrared 640x480, all cores:", _whole),
     "stages": ("Each stage alone at 640x480, one thread:", _stages),
     "latency": ("Two cameras at 640x480 and 30 frames per second, from the grab to the picture:", _latency),

@@ -1,6 +1,7 @@
 """Measures the speed of everything: `python -m benchmarks.speed [--suite NAME ...] [--short]`.
 
 - network: each embedded model on each installed provider, and the thesis's networks in PyTorch eager.
+- variants: the default network at other sizes, in half precision and in int8; not in a --short run.
 - stages: what decoding, preprocessing, network, filter, warp, blend and encoding cost alone.
 - whole: frames in memory to overlays, 320x240 to 4K; the thesis's path and our loop without threads in the same run.
 - pairs, threads: several camera pairs in one process; threads of a network against pairs looked at at once.
@@ -20,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import machine_facts, pin_threads
-from benchmarks.speed import network, paced, process, stages, whole
+from benchmarks.speed import network, paced, process, stages, variants, whole
 from vr.runtime.cores import Shares, available_cores
 from vr.runtime.embedded import embedded_path
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed.json"
 MODELS = ("default", "small")
-LONG_SUITES = ("offline", "soak")
+LONG_SUITES, SLOW_SUITES = ("offline", "soak"), ("variants",)
 Row = dict[str, Any]
 
 
@@ -36,7 +37,7 @@ def main() -> None:
     pin_threads(1)
     suites = _suites(args.short, args.minutes)
     result = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
-    for name in args.suite or [name for name in suites if name not in LONG_SUITES]:
+    for name in args.suite or [name for name in suites if name not in (LONG_SUITES + SLOW_SUITES * args.short)]:
         print(f"== {name}")
         rows = suites[name]()
         result[name] = {"machine": machine_facts(), "short": args.short, "rows": rows}
@@ -57,6 +58,7 @@ def _suites(short: bool, minutes: float) -> dict[str, Callable[[], list[Row]]]:
     soaked = int(minutes * 60 * paced.FPS)
     return {
         "network": lambda: network.network_rows(models, 1, calls),
+        "variants": lambda: variants.variant_rows(1, calls),
         "stages": lambda: stages.stage_rows(models, calls),
         "whole": lambda: whole.whole_rows(models, shares, frames, sizes),
         "pairs": lambda: whole.pairs_rows("small", models["small"], shares, frames // 2, (1, 2, 4, 8)),
