@@ -77,7 +77,7 @@ def test_coarse_grid_is_in_centred_pixels() -> None:
 
 
 def test_sums_around_a_place_are_those_under_a_gaussian() -> None:
-    """The two thin matrix products against the plain sums over all cells."""
+    """The product by axes against the plain sums over all cells."""
     maps, points = _noise(1, 7, 6, 8), 40 * _noise(7, 2, seed=1) - 20
     design, affine = affine_fit.design(points, 10.0), torch.tensor([[[9.0, 1.0, 2.0], [-1.0, 11.0, 3.0]]])
     found = coarse._around(maps, design, affine, 12.0)[0]
