@@ -38,7 +38,11 @@ def export(
         typer.Option(help="estimate: the transform of a pair. overlay: frames in, blended frames out, for a GPU."),
     ] = "estimate",
     precision: Annotated[
-        Literal["fp32", "fp16"], typer.Option(help="fp16 halves the convolutions; grid and warp stay fp32.")
+        Literal["fp32", "fp16", "int8"],
+        typer.Option(
+            help="fp16 halves the convolutions, for GPUs; grid and warp stay fp32. int8: the widest convolutions of a "
+            "matching network in integers, for CPUs."
+        ),
     ] = "fp32",
     transform: Annotated[
         Transform | None,
@@ -138,7 +142,7 @@ def export_checkpoint(
     check_output(output, overwrite)
     loaded = checkpoints.load(checkpoint)
     if loaded.is_segmenter:
-        _check_segmenter_options(graph, transform, dynamic)
+        _check_segmenter_options(graph, transform, dynamic, precision)
         return _export_segmenter(loaded.build_segmenter(), loaded.run, output, precision, _size(size))
     net = _with_transform(loaded.build(), transform)
     plan = Plan(graph, precision, _size(size) or net.size_hw, dynamic, loaded.mode, loaded.run)
@@ -146,10 +150,13 @@ def export_checkpoint(
         return export_onnx(net, plan, output)
 
 
-def _check_segmenter_options(graph: GraphName, transform: Transform | None, dynamic: bool) -> None:
+def _check_segmenter_options(
+    graph: GraphName, transform: Transform | None, dynamic: bool, precision: Precision
+) -> None:
     """Raises InputError for options that are for registration networks."""
     given = {"--graph overlay": graph == "overlay", f"--transform {transform}": transform is not None}
-    for option in [name for name, is_given in {**given, "--dynamic": dynamic}.items() if is_given]:
+    given |= {"--dynamic": dynamic, "--precision int8": precision == "int8"}
+    for option in [name for name, is_given in given.items() if is_given]:
         raise InputError(f"{option} is for registration networks; this checkpoint is a person segmenter: leave it out")
 
 

@@ -3,9 +3,10 @@ asked for.
 """
 
 import re
+import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from vr.export.graphs import EstimateGraph, OverlayGraph
+from vr.export.int8 import calibration_feeds, check_int8, measure_deviation, quantise
 from vr.export.parity import OutputParity, measure_parity, require_parity
 from vr.export.plan import Plan, check_plan
 from vr.export.precision import halve_convolutions
@@ -56,12 +58,26 @@ def export_onnx(net: RegistrationNet, plan: Plan, path: Path) -> list[OutputPari
     """
     check_plan(plan, net)
     net = net.eval()
+    if plan.precision == "int8":
+        return _export_int8(net, plan, path)
 
     def measure(part: Path) -> list[OutputParity]:
         session = Session(part, provider="cpu", threads=1)
         return measure_parity(session, build_reference(net, plan), parity_samples(plan, net), plan.precision)
 
     return write_checked(_trace(build_graph(net, plan), plan, net), path, measure)
+
+
+def _export_int8(net: RegistrationNet, plan: Plan, path: Path) -> list[OutputParity]:
+    """The float32 file behind its own gate first; then the quantised one, held against that."""
+    check_int8(plan, net)
+    with tempfile.TemporaryDirectory() as folder:
+        full = Path(folder) / "fp32.onnx"
+        export_onnx(net, replace(plan, precision="fp32"), full)
+        model = onnx.load(full)
+        _set_metadata(model, plan.info(net).to_metadata())
+        quantised = quantise(model, calibration_feeds(plan))
+        return write_checked(quantised, path, lambda part: measure_deviation(full, part, plan))
 
 
 def write_checked(
@@ -120,8 +136,7 @@ def trace(graph: nn.Module, network: str, tensors: Tensors, metadata: dict[str, 
     model = _run_exporter(graph, network, tensors)
     _name_free_dimensions(model, tensors.axes)
     _drop_traces(model)
-    for key, value in metadata.items():
-        model.metadata_props.add(key=key, value=value)
+    _set_metadata(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -148,6 +163,13 @@ def _run_exporter(graph: nn.Module, network: str, tensors: Tensors) -> onnx.Mode
             raise ModelError(f"the {network} network does not export ({reason})") from error
     assert program is not None
     return program.model_proto
+
+
+def _set_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> None:
+    """Replaces what the model says of itself."""
+    del model.metadata_props[:]
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
 
 
 def _drop_traces(model: onnx.ModelProto) -> None:

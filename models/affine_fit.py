@@ -5,6 +5,8 @@ y + 0.5 - H / 2)`, where a normalised theta is only a change of units (`centred_
 maps fixed points to moving points.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -53,10 +55,16 @@ def inverse_symmetric_3x3(m: Tensor) -> Tensor:
     of the nodes of an exported graph, and their overhead most of its time.
     """
     entries = m.reshape(-1, 9)
-    first, second, third, fourth = (entries @ torch.tensor(_COFACTORS, device=m.device)).chunk(4, dim=1)
+    factors = (entries @ torch.tensor(COFACTORS, device=m.device)).chunk(4, dim=1)
+    return cofactor_inverse([*factors, entries]).reshape(-1, 3, 3)
+
+
+def cofactor_inverse(parts: Sequence[Tensor]) -> Tensor:
+    """Entries (..., 9) of the inverse of a symmetric matrix, from four factors, see COFACTORS, and its entries."""
+    first, second, third, fourth, entries = parts
     cofactors = first * second - third * fourth
-    determinant = (entries * cofactors) @ torch.full((9, 1), 1.0 / 3.0, device=m.device)
-    return (cofactors / determinant).reshape(-1, 3, 3)
+    determinant = (entries * cofactors) @ torch.full((9, 1), 1.0 / 3.0, device=entries.device)
+    return cofactors / determinant
 
 
 def _cofactor_layout() -> list[list[float]]:
@@ -71,19 +79,40 @@ def _cofactor_layout() -> list[list[float]]:
     return layout
 
 
-_COFACTORS = _cofactor_layout()
+COFACTORS = _cofactor_layout()
+"""(9, 36): entries of a symmetric 3x3 matrix to four factors of its cofactors, `first * second - third * fourth`."""
 
 
-def weighted_affine(points: Tensor, targets: Tensor, weights: Tensor, prior: Tensor, scale_px: float) -> Tensor:
-    """The affine (N, 2, 3) that minimises `sum w |A p - t|^2` plus a small pull to the prior.
+def design(points: Tensor, scale_px: float) -> Tensor:
+    """(Q, 3): x, y, 1 of points (Q, 2) in centred px, x and y in units of `scale_px`, about half the image's width.
 
-    points (Q, 2), targets (N, Q, 2), weights (N, Q) >= 0, prior (N, 2, 3), all in centred px. `scale_px`, about half
-    the image width, brings the unknowns to one order of magnitude.
+    In these units all unknowns of an affine are of one order of magnitude.
     """
-    design = torch.cat([points / scale_px, torch.ones_like(points[:, :1])], dim=1)
-    unit = torch.tensor([scale_px, scale_px, 1.0], device=points.device)
-    start = prior * unit
-    weighted = (design * weights.unsqueeze(2)).transpose(1, 2)
-    normal = weighted @ design + _PRIOR_MATCHES * torch.eye(3, device=design.device)
-    change = inverse_symmetric_3x3(normal) @ (weighted @ (targets - design @ start.transpose(1, 2)))
-    return (start + change.transpose(1, 2)) / unit
+    return torch.cat([points / scale_px, torch.ones_like(points[:, :1])], dim=1)
+
+
+def system_rows(design: Tensor) -> Tensor:
+    """(Q, 45): what a unit of weight of each point of the design (Q, 3) adds to the system of `solve`.
+
+    The last nine columns are the products of the design's row with itself; so the last three are the row.
+    """
+    products = (design.unsqueeze(2) * design.unsqueeze(1)).flatten(1)
+    return products @ _with_factors(products)
+
+
+def solve(system: Tensor, right: Tensor, prior: Tensor | None = None) -> Tensor:
+    """The affine (N, 2, 3) on a design d that minimises `sum w |A d - t|^2` plus a small pull to the prior (2, 3).
+
+    system (N, 1, 45): the weighted sum of `system_rows`; right (N, 2, 3): the weighted sum of the products of t and d;
+    without a prior, of changes to an affine, the pull is to none.
+    """
+    pull = _PRIOR_MATCHES * torch.eye(3, device=system.device).reshape(1, 9)
+    parts = (system + pull @ _with_factors(system)).split(9, dim=2)
+    if prior is not None:
+        right = right + _PRIOR_MATCHES * prior
+    return right @ cofactor_inverse(parts).reshape(-1, 3, 3)
+
+
+def _with_factors(like: Tensor) -> Tensor:
+    """(9, 45): COFACTORS, then the entries themselves."""
+    return torch.cat([torch.tensor(COFACTORS, device=like.device), torch.eye(9, device=like.device)], dim=1)

@@ -10,9 +10,11 @@ still counts when most other points agree with it.
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vr.models import affine_fit
+from vr.models.base import SizeHw
 
 COARSE_STRIDE = 8
 QUERY_STEP = 2
@@ -21,6 +23,8 @@ ANNEALING_PX = (48.0, 24.0, 14.0, 9.0, 8.0)
 # Usual width (sigma) of a peak. The mean under a Gaussian of sigma s around the last estimate lies between that
 # estimate and the peak; a product of two Gaussians says where: the peak is (1 + peak^2 / s^2) times as far.
 _PEAK_PX = 6.0
+# The part of the sums of `_around` that pulls along x, and along y: from the place to the cells.
+_PULL = ((0.0, 0.0, -1.0, 0.0), (0.0, -1.0, 0.0, 0.0))
 
 
 class Coarse(NamedTuple):
@@ -28,9 +32,9 @@ class Coarse(NamedTuple):
 
     affine (N, 2, 3) in centred px (`vr.models.affine_fit`); logits (N, Q, K), nowhere (), the logit of the bin for
     points without a match, and log_total (N, Q), the log of the sum of the exponentials of all of these; points (Q, 2)
-    the query points and candidates (K, 2) the cells of the moving image, centred px; found (N, Q) the probability that
-    a point has a match, sharpness (N, Q) the sum of its squared probabilities, mass (N, Q) the part of that which the
-    last round found around the place that the affine gives.
+    the query points and candidates (K, 2) the cells of the moving image, centred px. Means over the points, (N, 1):
+    found, of the probability that there is a match, sharpness, of the sum of the squared probabilities, mass, of the
+    part of that which the last round found around the place that the affine gives.
     """
 
     affine: Tensor
@@ -52,17 +56,16 @@ def search(moving: Tensor, fixed: Tensor, scale: Tensor, nowhere: Tensor) -> Coa
     height, width = fixed.shape[-2:]
     points = centred_grid(height, width, fixed, QUERY_STEP)
     candidates = centred_grid(height, width, fixed)
-    query = fixed[:, :, ::QUERY_STEP, ::QUERY_STEP].flatten(2).transpose(1, 2)
+    # An average of one cell each: faster than a slice with steps.
+    query = F.avg_pool2d(fixed, 1, stride=QUERY_STEP).flatten(2).transpose(1, 2)
     logits = (scale * query) @ moving.flatten(2)
     strength = logits.exp()
     matched = strength.sum(dim=2, keepdim=True)
     total = matched + nowhere.exp()
-    probability = strength / total
+    one_in = total.reciprocal()
     # Squared, because a peak becomes narrower and weak background vanishes.
-    squared = probability * probability
-    sharpness = squared.sum(dim=2)
-    affine, mass = _fit(squared, sharpness, points, candidates, (height, width))
-    found = (matched / total).squeeze(2)
+    affine, sharpness, mass = _fit(strength * strength, one_in * one_in, (height, width))
+    found = (matched * one_in).mean(dim=1)
     return Coarse(affine, logits, nowhere, total.squeeze(2).log(), points, candidates, found, sharpness, mass)
 
 
@@ -81,38 +84,51 @@ def cell_centres(height: int, width: int, like: Tensor, step: int = 1) -> tuple[
     return x, y
 
 
-def _fit(
-    squared: Tensor, sharpness: Tensor, points: Tensor, candidates: Tensor, size_hw: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
-    """Affine (N, 2, 3) and last masses (N, Q) from squared match probabilities (N, Q, K) and their sums (N, Q)."""
+def _fit(maps: Tensor, scale: Tensor, size_hw: SizeHw) -> tuple[Tensor, Tensor, Tensor]:
+    """Affine (N, 2, 3) from squared match probabilities, maps (N, Q, h * w) times scale (N, Q, 1); and means over the
+    points (N, 1), of the sums of the maps, and of what of them the last round found around the affine.
+
+    Each round solves a small linear system. Its entries are sums over the points of constants times sums over the maps,
+    and `scale` goes into the constants, because the maps are what is large.
+    """
     height, width = size_hw
     scale_px = width * COARSE_STRIDE / 2.0
-    x, y = cell_centres(height, width, squared)
-    targets = squared @ candidates / (sharpness.unsqueeze(2) + 1e-9)
-    prior = torch.eye(3, device=squared.device)[:2].expand(squared.shape[0], 2, 3)
-    affine = affine_fit.weighted_affine(points, targets, sharpness, prior, scale_px)
-    maps = squared.unflatten(2, (height, width))
-    mass = sharpness
+    design = affine_fit.design(centred_grid(height, width, maps, QUERY_STEP), scale_px)
+    rows = scale * affine_fit.system_rows(design)
+    candidates = centred_grid(height, width, maps)
+    sums = maps @ torch.cat([torch.ones_like(candidates[:, :1]), candidates], dim=1)
+    system = sums.transpose(1, 2) @ rows
+    sharpness = system[:, :1, -1] / design.shape[0]
+    start = torch.eye(2, 3, device=maps.device) * scale_px
+    affine = affine_fit.solve(system[:, :1], system[:, 1:, -3:], start)
+    maps = maps.unflatten(2, (height, width))
     for sigma_px in ANNEALING_PX:
         # The way to here is a search; only what is found at its end teaches (and one round is cheap to teach).
         affine = affine.detach()
-        learned = maps if sigma_px == ANNEALING_PX[-1] else maps.detach()
-        mass, targets = _around(learned, x, y, affine_fit.apply(affine, points), sigma_px)
-        affine = affine_fit.weighted_affine(points, targets, mass, affine, scale_px)
-    return affine, mass
+        is_last = sigma_px == ANNEALING_PX[-1]
+        sums = _around(maps if is_last else maps.detach(), design, affine, sigma_px)
+        system = sums.transpose(1, 2) @ (rows if is_last else rows.detach())
+        pull = torch.tensor(_PULL, device=maps.device) * (1.0 + (_PEAK_PX / sigma_px) ** 2)
+        affine = affine + affine_fit.solve(system[:, :1], pull @ system[:, :, -3:])
+    unit = torch.tensor([scale_px, scale_px, 1.0], device=maps.device)
+    return affine / unit, sharpness, system[:, :1, -1] / design.shape[0]
 
 
-def _around(maps: Tensor, x: Tensor, y: Tensor, centres: Tensor, sigma_px: float) -> tuple[Tensor, Tensor]:
-    """Mass (N, Q) of maps (N, Q, h, w) under a Gaussian around centres (N, Q, 2), and the place (N, Q, 2) of the peaks
-    that the mean under it speaks for.
+def _around(maps: Tensor, design: Tensor, affine: Tensor, sigma_px: float) -> Tensor:
+    """Sums (N, Q, 4) of maps (N, Q, h, w) under a Gaussian around the places that the affine (N, 2, 3) gives the points
+    of the design: of the values alone, times how far the place is below the cell (px), times how far it is right of
+    it, and times both.
 
-    The Gaussian is a product of one along x and one along y, so two thin matrix products do it.
+    The Gaussian is a product of one along x and one along y, so a thin matrix product does most of it.
     """
-    narrow = -0.5 / sigma_px**2
-    along_x = (narrow * (centres[:, :, :1] - x).square()).exp()
-    along_y = (narrow * (centres[:, :, 1:] - y).square()).exp()
-    columns = torch.stack([along_y, along_y * y], dim=2) @ maps
-    sums = torch.stack([along_x, along_x * x], dim=2) @ columns.transpose(2, 3)
-    mass, y_sum, x_sum, _ = sums.flatten(2).chunk(4, dim=2)
-    mean = torch.cat([x_sum, y_sum], dim=2) / (mass + 1e-9)
-    return mass.squeeze(2), centres + (1.0 + (_PEAK_PX / sigma_px) ** 2) * (mean - centres)
+    height, width = maps.shape[2:]
+    x, y = cell_centres(height, width, maps)
+    is_x = torch.cat([torch.ones_like(x), torch.zeros_like(y)])
+    of_axis = torch.stack([is_x, 1.0 - is_x])
+    offset = design @ (affine.transpose(1, 2) @ of_axis) - torch.cat([x, y])
+    near = (offset * offset * (-0.5 / sigma_px**2)).exp()
+    near = torch.cat([near, near * offset], dim=2).unflatten(2, (2, width + height))
+    along_x, along_y = near.split([width, height], dim=3)
+    rows = along_x @ maps.transpose(2, 3)
+    # As many matrix products of 2x2 values would take twice as long.
+    return (rows.unsqueeze(3) * along_y.unsqueeze(2)).sum(dim=4).flatten(2)

@@ -7,6 +7,7 @@ levels that the refinement slides along.
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,11 +34,11 @@ class Features(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """(N, 1, H, W) in [0, 1] -> `Features`. H and W multiples of 16."""
+    """Two images (N, 1, H, W) in [0, 1] -> `Features` of each. H and W multiples of 16."""
 
     def __init__(self, width: int, deep: int) -> None:
         super().__init__()
-        self.gradients = OrientedGradients(ORIENTATIONS)
+        self.gradients = OrientedGradients(ORIENTATIONS, images=2)
         self.finest = OrientedStrength()
         self.down4 = nn.Sequential(_conv(ORIENTATIONS, width), Context(width, 1))
         self.down8 = nn.Sequential(_conv(width, deep), *[Context(deep, dilation) for dilation in DILATIONS])
@@ -45,16 +46,18 @@ class Encoder(nn.Module):
         self.lateral4 = nn.Conv2d(deep, width, 1)
         self.head4 = nn.Conv2d(width, MIDDLE_CHANNELS + 2, 1)
 
-    def forward(self, image: Tensor) -> Features:
+    def forward(self, moving: Tensor, fixed: Tensor) -> tuple[Features, Features]:
         """See the class docstring."""
-        edges = self.gradients(F.avg_pool2d(image, 2))
+        edges = self.gradients(torch.cat([F.avg_pool2d(moving, 2), F.avg_pool2d(fixed, 2)], dim=1))
         x4 = self.down4(edges)
         x8 = self.down8(x4)
         wide = F.interpolate(self.lateral4(x8), scale_factor=2.0, mode="bilinear", align_corners=False)
         y4 = F.relu(x4 + wide)
         middle, weights = self.head4(y4).split([MIDDLE_CHANNELS, 2], dim=1)
         middle_weight, fine_weight = weights.sigmoid().chunk(2, dim=1)
-        return Features(unit(self.head8(x8)), unit(middle), edges, middle_weight, fine_weight, image)
+        maps = unit(self.head8(x8)), unit(middle), edges, middle_weight, fine_weight
+        pairs = [one.unflatten(0, (-1, 2)).unbind(dim=1) for one in maps]
+        return Features(*[one[0] for one in pairs], image=moving), Features(*[one[1] for one in pairs], image=fixed)
 
 
 class Context(nn.Module):

@@ -21,9 +21,8 @@ from vr.models.refinement import (
     Level,
     Settings,
     Template,
-    cells_per_unit,
     damped_inverse,
-    make_template,
+    left_over,
     next_step,
     pull,
     slope_products,
@@ -68,49 +67,46 @@ class HomographyNet(RegistrationNet):
         last_row = torch.tensor([[[0.0, 0.0, 1.0]]], device=fixed.device).expand(fixed.shape[0], 1, 3)
         theta = torch.cat([found.theta, last_row], dim=1)
         for level, rounds in _ROUNDS.items():
-            of_level = self.match.level(of_moving, level), self.match.level(of_fixed, level)
+            of_level = self.match.template(of_fixed, level), self.match.level(of_moving, level)
             theta = refine_homography(*of_level, theta, self.match.settings(level), rounds)
         confidence = self.match.confidence(found, (height, width))
         return Registration(homography_flow(theta, height, width), theta, confidence)
 
 
-def refine_homography(moving: Level, fixed: Level, matrix: Tensor, settings: Settings, rounds: int) -> Tensor:
+def refine_homography(template: Template, moving: Level, matrix: Tensor, settings: Settings, rounds: int) -> Tensor:
     """One level: a homography (N, 3, 3) of normalised points, last entry 1, to a better one.
 
     settings: of the level's affine rounds; the step lengths follow the pair, as in `vr.models.refinement.refine`.
     """
-    template = make_template(fixed)
-    motions = _motions(template, (fixed.features.shape[-2], fixed.features.shape[-1]))
-    inverse = _damped_inverse(_normal(template, motions), settings.damping)
-    step = torch.full_like(matrix[:, :1, :1], _FIRST_STEP)
+    motions = _motions(template.grid)
+    inverse = _damped_inverse(_normal(template, motions), settings.damping).unsqueeze(1)
+    step: Tensor | float = _FIRST_STEP
     before: Tensor | None = None
     for _ in range(rounds):
-        found = pull(template, moving, project(matrix, template.grid).transpose(1, 2), settings.tolerance)
-        left = template.weight.sum(dim=1) / (found.weight.sum(dim=1) + 1e-3)
+        places = project(matrix, template.grid.transpose(0, 1)).transpose(1, 2).unsqueeze(1)
+        found = pull(template, moving, places, settings.tolerance)
         right = found.force.flatten(1).unsqueeze(1) @ motions.flatten(0, 1)
-        change = right @ inverse * left.reshape(-1, 1, 1)
+        change = inverse @ right.reshape(-1, 1, 8, 1) * left_over(template, found)
         if before is not None:
             step = next_step(step, before, change)
         before = change
-        matrix = matrix - matrix @ F.pad(step * change, (0, 1)).reshape(-1, 3, 3)
+        matrix = matrix - matrix @ F.pad((step * change).reshape(-1, 8), (0, 1)).reshape(-1, 3, 3)
     return matrix / matrix[:, 2:, 2:]
 
 
-def _motions(template: Template, size_hw: SizeHw) -> Tensor:
-    """(2, P, 8): how far each point moves along x and y, in cells, by one unit of each unknown, a11 a12 tx a21 a22 ty
-    g1 g2.
+def _motions(points: Tensor) -> Tensor:
+    """(2, P, 8): how far each point (P, 3) moves along x and y by one unit of each unknown, a11 a12 tx a21 a22 ty g1
+    g2.
     """
-    points = template.grid.transpose(0, 1)
     none = torch.zeros_like(points)
     along_x = torch.cat([points, none, -points[:, :1] * points[:, :2]], dim=1)
     along_y = torch.cat([none, points, -points[:, 1:2] * points[:, :2]], dim=1)
-    scale = cells_per_unit(size_hw, points)
-    return torch.stack([along_x * scale[0], along_y * scale[3]])
+    return torch.stack([along_x, along_y])
 
 
 def _normal(template: Template, motions: Tensor) -> Tensor:
     """(N, 8, 8): the weighted sum over points and channels of the products of what each unknown does to a feature."""
-    xx, xy, yy = slope_products(template.slopes, template.weight).unsqueeze(3).unbind(dim=1)
+    xx, yy, xy = slope_products(template.slopes, template.weight).squeeze(1).unsqueeze(3).unbind(dim=1)
     by_x, by_y = motions.unbind()
     return by_x.transpose(0, 1) @ (xx * by_x + xy * by_y) + by_y.transpose(0, 1) @ (xy * by_x + yy * by_y)
 

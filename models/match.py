@@ -6,7 +6,6 @@ on learned features at a quarter of the input's size, and on oriented gradients 
 """
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -17,13 +16,11 @@ from vr.models.base import Registration, RegistrationNet, SizeHw
 from vr.models.coarse import Coarse, search
 from vr.models.encoder import Encoder, Features
 from vr.models.geometry import affine_flow
-from vr.models.oriented_gradients import noise_floor
-from vr.models.refinement import Level, Refined, Settings, Template, refine
+from vr.models.oriented_gradients import POINT_STEP, noise_floor
+from vr.models.refinement import Level, Refined, Settings, Template, make_template, refine, template_of
 
 MIDDLE, FINE, FINEST = 0, 1, 2
 LEVELS = (MIDDLE, FINE, FINEST)
-# The template of the finest level has as many points as that of the fine one: more cost time and bring nothing.
-_FINEST_STEP = 4
 
 
 class Found(NamedTuple):
@@ -42,7 +39,7 @@ class Found(NamedTuple):
     def information(self) -> Tensor:
         """(N, 6, 6): how firmly the points that still count determine the answer, see `Registration`."""
         last = self.rounds[-1][-1]
-        return self.normal * (last.share / last.variance).reshape(-1, 1, 1)
+        return self.normal * (last.share / last.variance).unsqueeze(2)
 
 
 Start = Callable[[int, Tensor], Tensor]
@@ -99,9 +96,7 @@ class MatchNet(RegistrationNet):
 
     def features(self, moving: Tensor, fixed: Tensor) -> tuple[Features, Features]:
         """Features of both images, (N, 1, H, W) each."""
-        count = moving.shape[0]
-        features = self.encoder(torch.cat([moving, fixed]))
-        return Features(*[f[:count] for f in features]), Features(*[f[count:] for f in features])
+        return self.encoder(moving, fixed)
 
     def settings(self, level: int) -> Settings:
         """The learned scalars of a refinement level."""
@@ -111,14 +106,21 @@ class MatchNet(RegistrationNet):
         """The coarse stage alone."""
         return search(moving.coarse, fixed.coarse, self.logit_scale, self.nowhere)
 
-    def level(self, features: Features, number: int) -> Level:
-        """What the refinement looks at."""
+    def level(self, moving: Features, number: int) -> Level:
+        """What the refinement looks at in the moving image."""
         if number == MIDDLE:
-            return Level(features.middle, features.middle_weight)
+            return Level(moving.middle, moving.middle_weight)
         if number == FINE:
-            return Level(features.fine, features.fine_weight)
-        strength = self.encoder.finest(features.image)
-        return Level(strength, features.fine_weight, _FINEST_STEP, noise_floor(strength))
+            return Level(moving.fine, moving.fine_weight)
+        strength = self.encoder.finest(moving.image)
+        return Level(strength, moving.fine_weight, noise_floor(strength))
+
+    def template(self, fixed: Features, number: int) -> Template:
+        """What it compares that with."""
+        if number == FINEST:
+            found = self.encoder.finest.at_points(fixed.image)
+            return template_of(found, fixed.fine_weight, (fixed.image.shape[2], fixed.image.shape[3]), POINT_STEP)
+        return make_template(self.level(fixed, number))
 
     def find(
         self,
@@ -138,8 +140,8 @@ class MatchNet(RegistrationNet):
         template: Template | None = None
         for number, count in enumerate(self.rounds if rounds is None else rounds):
             theta = theta.detach() if start is None else start(number, theta.detach())
-            pair = self.level(moving, number), self.level(fixed, number)
-            template, done = refine(*pair, theta, self.settings(number), count, unrolled)
+            template = self.template(fixed, number)
+            done = refine(template, self.level(moving, number), theta, self.settings(number), count, unrolled)
             levels.append(done)
             theta = done[-1].theta
         assert template is not None
@@ -158,36 +160,44 @@ def evidence(found: Found, height: int, width: int) -> Tensor:
     of the fixed frame the moving one covers, how far the linear part is from the identity, and its change of area.
     """
     coarse, ends = found.coarse, [level[-1] for level in found.rounds]
-    sharp, around = coarse.sharpness.mean(dim=1), coarse.mass.mean(dim=1)
-    signs = [coarse.found.mean(dim=1), sharp, around, around / (sharp + 1e-6)]
+    signs = [coarse.found, coarse.sharpness, coarse.mass, coarse.mass / (coarse.sharpness + 1e-6)]
     for last in ends:
         signs += [last.agreement, last.share]
-    corners = _corners(height, width, coarse.affine)
-    path = [coarse.affine, *[affine_fit.theta_to_centred(last.theta, height, width) for last in ends]]
-    for before, after in pairwise(path):
-        moved = affine_fit.apply(after, corners) - affine_fit.apply(before, corners)
-        signs.append(torch.log1p(moved.abs().mean(dim=(1, 2))) / 3.0)
-    final = path[-1]
-    inside = (affine_fit.apply(final, coarse.points).abs() < corners[-1]).all(dim=2)
-    linear = final[:, :, :2] - torch.eye(2, device=corners.device)
-    signs += [
-        _determined(found.information),
-        inside.float().mean(dim=1),
-        linear.square().sum(dim=(1, 2)).clamp(max=4.0),
-    ]
-    area = final[:, 0, 0] * final[:, 1, 1] - final[:, 0, 1] * final[:, 1, 0]
-    return torch.stack([*signs, area.abs().add(1e-3).log().clamp(-3.0, 3.0)], dim=1).detach()
+    start = affine_fit.centred_to_theta(coarse.affine, height, width)
+    moved = _moved_px(torch.cat([start, *[last.theta for last in ends]], dim=1), height, width)
+    signs += [torch.log1p(moved) / 3.0, _determined(found.information)]
+    signs += [_covered(found.theta, coarse.points, height, width), *_change_of_shape(found.theta, height, width)]
+    return torch.cat(signs, dim=1).detach()
+
+
+def _moved_px(path: Tensor, height: int, width: int) -> Tensor:
+    """(N, 3) mean of how far the corners move, along x and along y, between the thetas of path (N, 4 * 2, 3)."""
+    corners = torch.tensor([[-1.0, 1.0, -1.0, 1.0], [-1.0, -1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]], device=path.device)
+    half_sides = torch.tensor([width / 2.0, height / 2.0], device=path.device).repeat(4).unsqueeze(1)
+    places = (path @ corners * half_sides).reshape(-1, 4, 8)
+    return (places[:, 1:] - places[:, :-1]).abs().mean(dim=2)
+
+
+def _covered(theta: Tensor, points: Tensor, height: int, width: int) -> Tensor:
+    """(N, 1) share of points (Q, 2), centred px of the fixed image, that lie within the moving one."""
+    design = affine_fit.design(points, 1.0) / torch.tensor([width / 2.0, height / 2.0, 1.0], device=theta.device)
+    farthest = (design @ theta.transpose(1, 2)).abs().amax(dim=2)
+    return (farthest < 1.0).float().mean(dim=1, keepdim=True)
+
+
+def _change_of_shape(theta: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """(N, 1) each: squared distance of the linear part, in px, from the identity, and log of its change of area."""
+    identity, linear_part = torch.eye(2, 3, device=theta.device), torch.tensor([1.0, 1.0, 0.0], device=theta.device)
+    unit_px = affine_fit.theta_to_centred(linear_part.expand(1, 2, 3), height, width)
+    distance = ((theta - identity) * unit_px).flatten(1).square().sum(dim=1, keepdim=True)
+    a, b, _, c, d, _ = theta.flatten(1).split(1, dim=1)
+    return distance.clamp(max=4.0), (a * d - b * c).abs().add(1e-3).log().clamp(-3.0, 3.0)
 
 
 def _determined(information: Tensor) -> Tensor:
-    """(N,) log of the smaller eigenvalue of the information on the shift."""
-    xx, yy, xy = information[:, 2, 2], information[:, 5, 5], information[:, 2, 5]
-    half_trace = (xx + yy) / 2.0
-    spread = ((xx - yy).square() / 4.0 + xy.square() + 1e-12).sqrt()
+    """(N, 1) log of the smaller eigenvalue of the information on the shift."""
+    mean, half_difference, mixed = {14: 0.5, 35: 0.5}, {14: 0.5, 35: -0.5}, {17: 1.0}
+    picks = [[part.get(entry, 0.0) for part in (mean, half_difference, mixed)] for entry in range(36)]
+    half_trace, apart = (information.flatten(1) @ torch.tensor(picks, device=information.device)).split([1, 2], dim=1)
+    spread = apart.square().sum(dim=1, keepdim=True).add(1e-12).sqrt()
     return (half_trace - spread).clamp(min=1e-2).log() / 10.0
-
-
-def _corners(height: int, width: int, like: Tensor) -> Tensor:
-    """(4, 2) corners in centred px, the last one with both coordinates positive."""
-    signs = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]], device=like.device)
-    return signs * torch.tensor([float(width), float(height)], device=like.device)

@@ -14,10 +14,10 @@ OPSET = 18
 
 GraphName = Literal["estimate", "overlay"]
 TransformKind = Literal["affine", "homography", "dense"]
-Precision = Literal["fp32", "fp16"]
+Precision = Literal["fp32", "fp16", "int8"]
 GRAPHS: tuple[GraphName, ...] = ("estimate", "overlay")
 KINDS: tuple[TransformKind, ...] = ("affine", "homography", "dense")
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 Choice = TypeVar("Choice", bound=str)
 
 SEGMENT = "segment"

@@ -44,7 +44,8 @@ def test_a_tilt_is_found_where_the_affine_cannot(tilt: tuple[float, float]) -> N
     affine = np.linalg.lstsq(points.T, wanted.T, rcond=None)[0].T
     settings = refinement.Settings(torch.tensor(0.5), torch.tensor(1e-4))
     start = torch.from_numpy(geometry.to_3x3(affine)).float()[None]
-    found = refine_homography(_level(moving), _level(fixed), start, settings, 6)
+    template = refinement.make_template(_level(fixed))
+    found = refine_homography(template, _level(moving), start, settings, 6)
     ours = project(found, torch.from_numpy(points).float())[0].numpy()
     scale = np.array([[160.0], [120.0]])
     before = np.linalg.norm((affine @ points - wanted) * scale, axis=0).mean()
@@ -96,17 +97,17 @@ def test_normal_matrix_is_inverted_with_its_damping(seed: int) -> None:
     rng = np.random.default_rng(seed)
     fixed = _level(smooth_scene(seed, SIZE_HW))
     template = refinement.make_template(fixed)
-    slopes = template.slopes[0].numpy().astype(np.float64)
-    x, y, one = template.grid.numpy().astype(np.float64)
+    along_axis = template.slopes[0].numpy().astype(np.float64)
+    x, y, one = template.grid.numpy().astype(np.float64).T
     nothing = np.zeros_like(x)
-    along_x = 80.0 * np.stack([x, y, one, nothing, nothing, nothing, -x * x, -x * y])
-    along_y = 60.0 * np.stack([nothing, nothing, nothing, x, y, one, -x * y, -y * y])
-    rows = slopes[0][:, None] * along_x + slopes[1][:, None] * along_y
-    expected = np.einsum("cap,cbp,p->ab", rows, rows, template.weight[0].numpy())
+    along_x = np.stack([x, y, one, nothing, nothing, nothing, -x * x, -x * y])
+    along_y = np.stack([nothing, nothing, nothing, x, y, one, -x * y, -y * y])
+    rows = along_axis[:, :1] * along_x + along_axis[:, 1:] * along_y
+    expected = np.einsum("cap,cbp,p->ab", rows, rows, template.weight[0, 0, 0].numpy())
     damping = float(rng.uniform(1e-4, 1e-3))
     amount = damping * (expected[2, 2] + expected[5, 5]) + 1.0
     held = expected + np.diag([amount] * 6 + [1.0 + 0.05 * expected[6, 6], 1.0 + 0.05 * expected[7, 7]])
-    motions = homography._motions(template, (120, 160))
+    motions = homography._motions(template.grid)
     normal = homography._normal(template, motions)
     np.testing.assert_allclose(normal[0].numpy(), expected, rtol=1e-3, atol=1e-4 * expected.max())
     inverse = homography._damped_inverse(normal, torch.tensor(damping))

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from vr.models import affine_fit, coarse
 from vr.models.match import MatchNet
-from vr.models.oriented_gradients import OrientedGradients, OrientedStrength, noise_floor
+from vr.models.oriented_gradients import OrientedGradients, OrientedStrength, _gradient_kernels, noise_floor
 from vr.runtime import geometry
 
 
@@ -43,7 +44,11 @@ def test_the_affine_is_the_least_squares_solution() -> None:
         200 * _noise(1, 60, 2, seed=1) - 100,
         9 * _noise(1, 60, seed=2),
     )
-    found = affine_fit.weighted_affine(points, targets, weights, torch.eye(3)[None, :2], 100.0)
+    design = affine_fit.design(points, 100.0)
+    system = weights.unsqueeze(1) @ affine_fit.system_rows(design)
+    right = (weights.unsqueeze(2) * targets).transpose(1, 2) @ design
+    start = torch.eye(2, 3) * 100.0
+    found = affine_fit.solve(system, right, start) / torch.tensor([100.0, 100.0, 1.0])
     p, t = points.double().numpy(), targets[0].double().numpy()
     root = np.sqrt(weights[0].double().numpy())[:, None]
     rows = np.vstack([root * np.column_stack([p / 100.0, np.ones(60)]), np.sqrt(0.05) * np.eye(3)])
@@ -71,18 +76,18 @@ def test_coarse_grid_is_in_centred_pixels() -> None:
     assert grid[-1].tolist() == [12.0, 8.0]
 
 
-def test_mass_around_a_place_is_the_sum_under_a_gaussian() -> None:
-    """The two thin matrix products against the plain sum over all cells."""
-    maps, centres = _noise(1, 7, 6, 8), 40 * _noise(1, 7, 2, seed=1) - 20
-    x, y = coarse.cell_centres(6, 8, maps)
-    mass, places = coarse._around(maps, x, y, centres, 12.0)
+def test_sums_around_a_place_are_those_under_a_gaussian() -> None:
+    """The product by axes against the plain sums over all cells."""
+    maps, points = _noise(1, 7, 6, 8), 40 * _noise(7, 2, seed=1) - 20
+    design, affine = affine_fit.design(points, 10.0), torch.tensor([[[9.0, 1.0, 2.0], [-1.0, 11.0, 3.0]]])
+    found = coarse._around(maps, design, affine, 12.0)[0]
     cells = coarse.centred_grid(6, 8, maps).reshape(6, 8, 2)
-    squared = (cells - centres[0, :, None, None]).square().sum(dim=3)
-    weights = maps[0] * torch.exp(-squared / (2 * 12.0**2))
-    torch.testing.assert_close(mass[0], weights.sum(dim=(1, 2)))
-    mean = (weights[..., None] * cells).sum(dim=(1, 2)) / weights.sum(dim=(1, 2))[:, None]
-    expected = centres[0] + 1.25 * (mean - centres[0])  # 1 + (6 / 12)^2
-    torch.testing.assert_close(places[0], expected, atol=1e-3, rtol=1e-4)
+    offset = (design @ affine[0].T)[:, None, None] - cells
+    weights = maps[0] * torch.exp(-offset.square().sum(dim=3) / (2 * 12.0**2))
+    ones = torch.ones_like(offset[..., 0])
+    x, y = offset.unbind(dim=3)
+    expected = torch.stack([(weights * factor).sum(dim=(1, 2)) for factor in (ones, y, x, x * y)], dim=1)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-4)
 
 
 def test_the_search_listens_to_second_peaks() -> None:
@@ -93,9 +98,11 @@ def test_the_search_listens_to_second_peaks() -> None:
     wrong = _noise(1, 300, 2) * torch.tensor([300.0, 220.0]) - torch.tensor([150.0, 110.0])
     strength = torch.where(_noise(1, 300, seed=5) < 0.5, 1.5, 0.0)[..., None]
     maps = _peak(right, cells) + strength * _peak(wrong, cells)
-    maps = maps / maps.sum(dim=2, keepdim=True)
-    found, _ = coarse._fit(maps, maps.sum(dim=2), points, cells, (30, 40))
+    # In any unit, as long as `scale` says which.
+    total = maps.sum(dim=2, keepdim=True)
+    found, sums, _ = coarse._fit(1e6 * maps, 1e-6 / total, (30, 40))
     torch.testing.assert_close(affine_fit.apply(found, points), right, atol=4.0, rtol=0.0)
+    torch.testing.assert_close(sums, torch.ones(1, 1))
 
 
 def _peak(places: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
@@ -126,5 +133,38 @@ def test_strength_is_what_the_front_end_normalises() -> None:
     image = _noise(1, 1, 48, 64)
     strength, expected = OrientedStrength()(image), OrientedGradients(4)(image)
     assert strength.shape == expected.shape
-    found = strength / (strength.square().sum(dim=1, keepdim=True).sqrt() + noise_floor(strength).unsqueeze(3))
+    found = strength / (strength.square().sum(dim=1, keepdim=True).sqrt() + noise_floor(strength))
     torch.testing.assert_close(found[..., 2:-2, 2:-2], expected[..., 2:-2, 2:-2], atol=0.02, rtol=0)
+
+
+def test_front_end_is_the_smoothed_convolution() -> None:
+    """Against the formula, plainly written: Sobel, magnitude, border repeated, binomial filter."""
+    image = _noise(1, 1, 24, 32)
+    kernels = _gradient_kernels(8)
+    magnitude = F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernels).abs()
+    line = torch.tensor([0.25, 0.5, 0.25])
+    binomial = torch.outer(line, line).expand(8, 1, 3, 3)
+    smooth = F.conv2d(F.pad(magnitude, (1, 1, 1, 1), mode="replicate"), binomial, groups=8)
+    length = smooth.square().sum(dim=1, keepdim=True).sqrt()
+    expected = smooth / (length + 0.5 * length.mean() + 2e-3)
+    torch.testing.assert_close(OrientedGradients(8)(image), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_two_images_at_once_are_each_by_itself() -> None:
+    images = _noise(3, 2, 16, 24)
+    found = OrientedGradients(8, images=2)(images)
+    expected = OrientedGradients(8)(images.reshape(6, 1, 16, 24))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_strength_at_points_is_that_of_the_whole_image() -> None:
+    """Values, slopes and floor of every fourth pixel against those taken from all pixels."""
+    image, finest = _noise(2, 1, 32, 48), OrientedStrength()
+    whole, points = finest(image), finest.at_points(image)
+    values, right, left = (whole[:, :, 1:-1:4, start:stop:4] for start, stop in ((1, -1), (2, None), (0, -2)))
+    torch.testing.assert_close(points.values, values.flatten(2).unsqueeze(2), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(points.slopes[:, :, 0], ((right - left) / 2.0).flatten(2), atol=1e-6, rtol=1e-5)
+    down, up = whole[:, :, 2::4, 1:-1:4], whole[:, :, 0:-2:4, 1:-1:4]
+    torch.testing.assert_close(points.slopes[:, :, 1], ((down - up) / 2.0).flatten(2), atol=1e-6, rtol=1e-5)
+    assert points.floor is not None
+    torch.testing.assert_close(points.floor, noise_floor(whole))

@@ -47,7 +47,7 @@ def test_newer_schema_says_what_this_package_reads() -> None:
         ("vr.size_hw", "192"),
         ("vr.size_hw", "0x256"),
         ("vr.size_multiple", "many"),
-        ("vr.precision", "int8"),
+        ("vr.precision", "int4"),
     ],
 )
 def test_damaged_value_is_refused(key: str, value: str) -> None:

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from vr.models import affine_fit
 from vr.models.encoder import Features
 from vr.models.match import FINE, ROUNDS, Found, MatchNet, Rounds
-from vr.models.refinement import Level, refine
+from vr.models.refinement import refine
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
 from vr.runtime.search import REFUSE_BELOW
@@ -162,9 +162,10 @@ class MatchTrainer(StepTrainer[MatchNet, MatchConfig]):
     def _settled(self, features: tuple[Features, Features], starts: Tensor, truth: Tensor, size_hw: SizeHw) -> Tensor:
         """Moves some of the fine level's starts to where many rounds end: a loss there moves the optimum itself."""
         height, width = size_hw
-        moving, fixed = (Level(one.fine.detach(), one.fine_weight.detach()) for one in features)
+        moving, fixed = features
         with torch.no_grad():
-            ends = refine(moving, fixed, starts, self.net.settings(FINE), _SETTLING_ROUNDS)[1][-1].theta
+            template, level = self.net.template(fixed, FINE), self.net.level(moving, FINE)
+            ends = refine(template, level, starts, self.net.settings(FINE), _SETTLING_ROUNDS)[-1].theta
         error = grid_error_px(affine_fit.theta_to_centred(ends, height, width), truth, height, width)
         coin = torch.rand(len(truth), generator=self.generator).to(truth.device)
         chosen = (coin < _SETTLED_SHARE) & (error < 2.0 * START_ERRORS_PX[FINE])
