@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.speed.network import model_rows
 from vr.export.cli import export_checkpoint
@@ -15,15 +15,21 @@ PRECISIONS: tuple[Precision, ...] = ("fp16", "int8")
 TRAINED_SIZE = "240x320"
 
 
+class Variant(NamedTuple):
+    """How the network is exported; size: HEIGHTxWIDTH."""
+
+    precision: Precision
+    size: str
+
+
 def variant_rows(threads: int, calls: int) -> list[Row]:
     """float32 at each of SIZES, then the other precisions at the size that it was trained for."""
-    wanted: list[tuple[Precision, str]] = [("fp32", size) for size in SIZES]
-    wanted += [(precision, TRAINED_SIZE) for precision in PRECISIONS]
+    wanted = [*(Variant("fp32", size) for size in SIZES), *(Variant(one, TRAINED_SIZE) for one in PRECISIONS)]
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        for precision, size in wanted:
-            path = Path(folder) / f"{precision}-{size}.onnx"
+        for number, one in enumerate(wanted):
+            path = Path(folder) / f"{number}.onnx"
             options = {"transform": None, "dynamic": False, "overwrite": False}
-            export_checkpoint(Path(CHECKPOINT), path, "estimate", precision, size, **options)
+            export_checkpoint(Path(CHECKPOINT), path, "estimate", one.precision, one.size, **options)
             rows += model_rows({CHECKPOINT: path}, threads, calls)
     return rows
