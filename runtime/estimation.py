@@ -55,7 +55,7 @@ class Asked:
 
 
 class Estimation(Protocol):
-    """Gives the alignment of each pair of a video: `answer(ask(pair))`, both in the order of the pairs."""
+    """Gives the alignment of each pair of a video: `answer(ask(pair))`, then `drawn`, in the order of the pairs."""
 
     def ask(self, pair: Pair) -> Asked:
         """Returns at once; may be called some pairs before `answer`, from another thread."""
@@ -63,6 +63,10 @@ class Estimation(Protocol):
 
     def answer(self, asked: Asked) -> Alignment:
         """The pair's alignment. Raises what the aligner raises."""
+        ...
+
+    def drawn(self, asked: Asked) -> None:
+        """Is told that the pair's picture is ready."""
         ...
 
     def close(self) -> None:
@@ -126,6 +130,9 @@ class EveryNth:
             return self._preparing.finish(asked.ahead.result(), time_s)
         return self._aligner(pair.ir.frame, pair.rgb.frame, time_s=time_s)
 
+    def drawn(self, asked: Asked) -> None:
+        """Nothing follows from it."""
+
     def close(self) -> None:
         """Waits for what is being looked at."""
         if self._preparing is not None:
@@ -157,11 +164,8 @@ class InBackground:
         """See `Estimation`."""
         pair = asked.pair
         with self._changed:
-            if self._count % self._every == 0 or (self._waits and not self._is_fresh(pair)):
-                self._asked = pair
-                self._changed.notify_all()
-            self._count += 1
-            if self._waits:
+            if self._waits and not self._is_fresh(pair):
+                self._look_at(pair)
                 self._changed.wait_for(lambda: self._failure is not None or self._is_fresh(pair))
             if self._failure is not None:
                 raise self._failure
@@ -169,6 +173,17 @@ class InBackground:
         if newest is None:
             return Alignment("refused", None, None, None, _hw(pair.rgb.frame), pair.ir.frame)
         return newest.carried_to(pair, self._prior)
+
+    def drawn(self, asked: Asked) -> None:
+        """See `Estimation`. Now the network gets the pair: before, it would compete with the drawing of its picture."""
+        with self._changed:
+            if self._count % self._every == 0:
+                self._look_at(asked.pair)
+            self._count += 1
+
+    def _look_at(self, pair: Pair) -> None:
+        self._asked = pair
+        self._changed.notify_all()
 
     def _is_fresh(self, pair: Pair) -> bool:
         return self._newest is not None and self._newest.age_s(pair) <= FRESH_S

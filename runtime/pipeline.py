@@ -168,6 +168,7 @@ class Pipeline:
         try:
             for index, aligned in enumerate(self._aligned):
                 output = self._output(index, aligned)
+                self._estimation.drawn(aligned.read.asked)
                 if not all([outputs.put(output) for _, outputs in self._outputs]):
                     break
         finally:

@@ -22,7 +22,13 @@ FIXED = RIGS["fixed"]
 
 
 def asking(estimation: Estimation) -> Callable[[Pair], Alignment]:
-    return lambda pair: estimation.answer(estimation.ask(pair))
+    def ask(pair: Pair) -> Alignment:
+        asked = estimation.ask(pair)
+        alignment = estimation.answer(asked)
+        estimation.drawn(asked)
+        return alignment
+
+    return ask
 
 
 def test_every_third_pair_is_estimated_and_the_others_are_carried() -> None:
