@@ -1,4 +1,4 @@
-"""The README's tables and the model cards' figures from the measured JSON: `python -m benchmarks.table [--check]`.
+"""README, docs/speed.md and model cards with the figures of the measured JSON: `python -m benchmarks.table [--check]`.
 
 Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` of the README, NAME being speed, accuracy,
 ablation, finetune or loader, for each `results/NAME.json` that is there, and likewise the further tables of the
@@ -23,11 +23,12 @@ from benchmarks.table_accuracy import (
     render_video,
 )
 from benchmarks.table_cards import update_card
-from benchmarks.table_speed import render_speed
+from benchmarks.table_speed import render_roofline, render_speed, render_speed_page
 from benchmarks.table_training import render_finetune, render_loader
 
 _ROOT = Path(__file__).resolve().parents[1]
 README = _ROOT / "README.md"
+SPEED_PAGE = _ROOT / "docs" / "speed.md"
 RESULTS = _ROOT / "benchmarks" / "results"
 CARDS = _ROOT / "runtime" / "defaults"
 
@@ -42,6 +43,7 @@ def main() -> None:
         write_plots(json.loads(speed.read_text(encoding="utf-8")))
     accuracy = RESULTS / "accuracy.json"
     report = json.loads(accuracy.read_text(encoding="utf-8")) if accuracy.exists() else {"protocol_s": {}}
+    _write(SPEED_PAGE, update_speed_page(SPEED_PAGE.read_text(encoding="utf-8"), RESULTS), check)
     _write(README, update(README.read_text(encoding="utf-8"), RESULTS), check)
     for card in sorted(CARDS.glob("*.md")):
         _write(card, update_card(card.read_text(encoding="utf-8"), report, card.stem), check)
@@ -52,6 +54,17 @@ def _write(path: Path, updated: str, check: bool) -> None:
         raise SystemExit(f"{path.name} is behind benchmarks/results; run: python -m benchmarks.table")
     if not check:
         path.write_text(updated, encoding="utf-8")
+
+
+def update_speed_page(page: str, results: Path) -> str:
+    """docs/speed.md with all suites of `results/speed.json`, and `results/roofline.json`."""
+    speed_path, roofline_path = results / "speed.json", results / "roofline.json"
+    speed = json.loads(speed_path.read_text(encoding="utf-8")) if speed_path.exists() else {}
+    if speed:
+        page = insert_table(page, "speed", render_speed_page(speed))
+    if roofline_path.exists():
+        page = insert_table(page, "roofline", render_roofline(json.loads(roofline_path.read_text()), speed))
+    return page
 
 
 def update(readme: str, results: Path) -> str:

@@ -7,14 +7,65 @@ from benchmarks.table_parts import machine_line, markdown_table
 Row = dict[str, Any]
 
 
+OVERLAY_PIXELS = 640 * 480
+OVERLAY_BYTES_PER_PIXEL = 1 + 3 + 3
+"""What an overlay cannot do without: grey IR and colour RGB read, colour written."""
+
+
 def render_speed(result: dict[str, Any]) -> str:
-    """One table per suite that is there, each with the machine that it ran on."""
+    """The README's tables: those of README_SUITES that are there."""
+    return _render({name: result[name] for name in README_SUITES if name in result})
+
+
+def render_speed_page(result: dict[str, Any]) -> str:
+    """The tables of docs/speed.md: all suites that are there."""
+    return _render(result)
+
+
+def _render(result: dict[str, Any]) -> str:
+    """One table per suite, each with the machine that it ran on."""
     parts = [
         f"{text}\n\n{render(result[name]['rows'])}\n\n{machine_line(result[name]['machine'])}."
         for name, (text, render) in SUITES.items()
         if name in result
     ]
     return "\n\n".join(parts)
+
+
+def render_roofline(roofline: dict[str, Any], speed: dict[str, Any]) -> str:
+    """What the networks reach of the processor's peak, where the rest goes, and what the overlay moves."""
+    peak = f"{roofline['peak_gflops_per_s']:.0f} GFLOP/s in a large matrix product"
+    cells = [_roofline_row(model) for model in roofline["models"]]
+    head = ["network", "MFLOP", "ms", "share of peak", "of its convolutions", "nodes", "time by kind of node"]
+    text = f"Peak of one thread: {peak}; a large copy moves {roofline['copy_gb_per_s']:.0f} GB/s."
+    parts = [text, markdown_table(head, 1, cells), *_overlay_line(roofline, speed)]
+    return "\n\n".join([*parts, f"{machine_line(roofline['machine'])}."])
+
+
+def _roofline_row(model: dict[str, Any]) -> list[str]:
+    share = model["share_of_peak"]
+    kinds = ", ".join(f"{op['op']} {_percent(op['share'])}" for op in model["ops"][:6])
+    return [
+        *(model["name"], f"{sum(model['mflops'].values()):.0f}", f"{model['median_ms']:.1f}"),
+        *(_percent(share["network"]), _percent(share["convolutions"]), str(model["nodes"]), kinds),
+    ]
+
+
+def _overlay_line(roofline: dict[str, Any], speed: dict[str, Any]) -> list[str]:
+    rows = speed.get("stages", {}).get("rows", [])
+    ms = {row["stage"]: row["median_ms"] for row in rows if row["name"] == "default" and "median_ms" in row}
+    if not {"warp", "blend"} <= set(ms):
+        return []
+    both_ms, mb = ms["warp"] + ms["blend"], OVERLAY_PIXELS * OVERLAY_BYTES_PER_PIXEL / 1e6
+    share = mb / both_ms / roofline["copy_gb_per_s"]
+    return [
+        f"An overlay of 640x480 cannot do without moving {mb:.1f} MB; warp and blend take {both_ms:.2f} ms for it, "
+        f"{mb / both_ms:.1f} GB/s or {_percent(share)} of the copy's bandwidth: interpolation is its limit."
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f} %"
 
 
 def _network(rows: list[Row]) -> str:
@@ -52,7 +103,7 @@ def _stages(rows: list[Row]) -> str:
     stages = list(dict.fromkeys(row["stage"] for row in rows))
     models: dict[str, dict[str, str]] = {}
     for row in rows:
-        text = f"{row['share']:.0%}" if "share" in row else f"{row['median_ms']:.2f}"
+        text = _percent(row["share"]) if "share" in row else f"{row['median_ms']:.2f}"
         models.setdefault(row["name"], {})[row["stage"]] = text
     cells = [[name, *(values[stage] for stage in stages)] for name, values in models.items()]
     return markdown_table(["median ms", *stages], 1, cells)
@@ -106,6 +157,7 @@ def _soak(rows: list[Row]) -> str:
     return markdown_table(head, 1, cells)
 
 
+README_SUITES = ("network", "whole", "latency")
 SUITES = {
     "network": ("The networks alone, one thread:", _network),
     "variants": ("The default network at other sizes and precisions, one thread:", _variants),
