@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Self, cast
 
@@ -15,6 +15,7 @@ from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError, ModelError
 from vr.runtime.evidence import Transform
 from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, theta_to_matrix, to_3x3
+from vr.runtime.lazy import lazy
 from vr.runtime.mask import dice
 from vr.runtime.person_masks import MaskPair, PersonMasks
 from vr.runtime.preprocess import MODES, Frame, check_frame, network_input, to_8bit, to_gray, view_input
@@ -116,11 +117,11 @@ class PairLook:
         fixed = self._fixed if views.rgb is None else view_input(self._rgb_gray, views.rgb, size_hw)
         return view_input(self._ir_gray, views.ir, size_hw), fixed
 
-    @cached_property
+    @lazy
     def _ir_gray(self) -> NDArray[np.uint8]:
         return to_gray(self._ir)
 
-    @cached_property
+    @lazy
     def _rgb_gray(self) -> NDArray[np.uint8]:
         return to_gray(self._rgb)
 

@@ -1,13 +1,13 @@
 """The result of aligning one frame pair."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vr.runtime.geometry import Float64Array, SizeHw, matrix_to_theta, theta_to_matrix
+from vr.runtime.lazy import lazy
 from vr.runtime.preprocess import Frame, to_8bit, to_bgr
 from vr.runtime.warp import Warper
 
@@ -41,7 +41,7 @@ class Alignment:
     _warper: Warper | None = field(default=None, repr=False, compare=False)
     _ir_8bit: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
-    @cached_property
+    @lazy
     def warper(self) -> Warper:
         """What brings the IR frame onto the RGB grid."""
         ir_hw = (self.ir.shape[0], self.ir.shape[1])
@@ -49,12 +49,12 @@ class Alignment:
             return self._warper
         return Warper(self.rgb_hw, ir_hw, self.matrix_rgb_to_ir, self.flow)
 
-    @cached_property
+    @lazy
     def moved(self) -> NDArray[np.uint8] | None:
         """The IR frame on the RGB grid, (H, W, 3) uint8 BGR, 0 where the IR camera sees nothing; None if refused."""
         return None if self.moved_8bit is None else to_bgr(self.moved_8bit)
 
-    @cached_property
+    @lazy
     def moved_8bit(self) -> NDArray[np.uint8] | None:
         """`moved`, but (H, W) if the IR frame has one channel."""
         if self.matrix_rgb_to_ir is None and self.flow is None:

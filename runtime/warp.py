@@ -1,12 +1,13 @@
 """Applying a transform to the IR frame with OpenCV (the CPU path)."""
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vr.runtime.geometry import Float64Array, SizeHw, apply_matrix, to_3x3
+from vr.runtime.lazy import lazy
 
 BORDER_SLACK_PX = 1.0 / 512.0
 """A source point so far outside the IR frame mixes in less than half a grey level of the black there: still inside."""
@@ -42,7 +43,7 @@ class Warper:
             return warp_matrix(ir, self.matrix_rgb_to_ir, self.rgb_hw)
         return warp_map(ir, self.source_map_xy)
 
-    @cached_property
+    @lazy
     def source_map_xy(self) -> NDArray[np.float32]:
         """(H, W, 2) float32: for each RGB pixel its source point (x, y) in IR pixels; NaN without a transform."""
         if self.matrix_rgb_to_ir is not None:
@@ -51,7 +52,7 @@ class Warper:
             return flow_source_map(self.flow, self.rgb_hw, self.ir_hw)
         return np.full((*self.rgb_hw, 2), np.nan, dtype=np.float32)
 
-    @cached_property
+    @lazy
     def has_data(self) -> NDArray[np.bool_]:
         """(H, W): whether an RGB pixel's source point lies among the IR frame's pixel centres (BORDER_SLACK_PX)."""
         if self.matrix_rgb_to_ir is not None:
