@@ -10,7 +10,7 @@ from vr.runtime.contract import Precision
 
 Row = dict[str, Any]
 CHECKPOINT = "default"
-SIZES = ("120x160", "160x208", "240x320", "480x640")
+SIZES = ("128x160", "160x208", "240x320", "480x640")
 PRECISIONS: tuple[Precision, ...] = ("fp16", "int8")
 TRAINED_SIZE = "240x320"
 
