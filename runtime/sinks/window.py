@@ -15,6 +15,7 @@ from vr.runtime.sinks.base import Output
 from vr.runtime.stopping import Stop
 
 TITLE = "vr-live (q or Esc quits)"
+_LARGEST_WH = (1280, 720)
 _KEY_WAIT_S = 0.03
 """Without a new picture keys are looked at so often."""
 _NEWS = threading.Event()
@@ -48,13 +49,20 @@ class WindowSink:
         picture, self._newest = self._newest, None
         if picture is not None:
             if not self._is_open:
-                cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-                self._is_open = True
+                self._open(picture)
             cv2.imshow(self._title, picture)
         if self._is_open:
             key = cv2.waitKey(1) & 0xFF
             if key in _QUIT_KEYS or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
                 self._stop.set()
+
+    def _open(self, picture: NDArray[np.uint8]) -> None:
+        """In the picture's size if that is no larger than most screens; OpenCV's own choice is 400x300."""
+        cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        h, w = picture.shape[:2]
+        scale = min(1.0, _LARGEST_WH[0] / w, _LARGEST_WH[1] / h)
+        cv2.resizeWindow(self._title, max(1, round(w * scale)), max(1, round(h * scale)))
+        self._is_open = True
 
     def close(self, complete: bool) -> Path | None:
         """Closes the window."""
