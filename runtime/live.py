@@ -22,7 +22,7 @@ from vr.runtime.providers import BUILDING_ENGINES
 from vr.runtime.report import LiveReport, LiveStats
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.search import DEFAULT_SEARCH, check_search
-from vr.runtime.session import Runner, Session, has_engines_of
+from vr.runtime.session import Runner, Session, builds_engines
 from vr.runtime.sinks import (
     FlowSink,
     Output,
@@ -281,7 +281,7 @@ def load_aligners(pairs: Sequence[LiveOptions], threads: int, say: Say) -> Seque
     path = model_path(first.model)
     if is_overlay_graph(path):
         return [_load_device_aligner(path, one, threads, say) for one in pairs]
-    if first.provider == "tensorrt" and not has_engines_of(path):
+    if builds_engines(path, first.provider):
         say(BUILDING_ENGINES)
     session = Session(path, first.provider, threads, transform_only=True)
     if session.provider != "cpu":

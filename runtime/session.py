@@ -18,7 +18,7 @@ from vr.runtime.contract import ESTIMATE_INPUTS, OVERLAY_INPUTS, ModelInfo
 from vr.runtime.errors import InputError, ModelError, VrError
 from vr.runtime.onnx_pruning import keep_outputs, read_metadata
 from vr.runtime.placement import Placement, placement_of
-from vr.runtime.providers import PROVIDER_CHOICES, Opening, has_engines, open_session, short_name
+from vr.runtime.providers import ORT_PROVIDERS, PROVIDER_CHOICES, Opening, has_engines, open_session, short_name
 
 
 class Runner(Protocol):
@@ -162,9 +162,11 @@ def _transforms(outputs: set[str]) -> set[str]:
     return outputs - {"moved", "overlay", *(["flow"] if "theta" in outputs else [])}
 
 
-def has_engines_of(path: Path) -> bool:
-    """Whether TensorRT has built what a live session of this file needs before."""
-    return has_engines(_content(path, transform_only=True), {})
+def builds_engines(path: Path, provider: str) -> bool:
+    """Whether a live session of this file will first build TensorRT engines, which takes minutes."""
+    if provider != "tensorrt" or ORT_PROVIDERS[provider] not in import_onnxruntime().get_available_providers():
+        return False
+    return not has_engines(_content(path, transform_only=True), {})
 
 
 def check_options(provider: str, threads: int | None) -> None:

@@ -17,7 +17,7 @@ from tests.recording_onnxruntime import RecordingOrt
 from vr.runtime import providers
 from vr.runtime.device_overlay import DeviceOverlay
 from vr.runtime.errors import ModelError
-from vr.runtime.session import Session, default_model_path, has_engines_of
+from vr.runtime.session import Session, builds_engines, default_model_path
 
 CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
 GPU = (TENSORRT, CUDA)
@@ -185,9 +185,14 @@ def test_live_session_s_engines_are_known(tmp_path: Path, monkeypatch: pytest.Mo
     ort = use(monkeypatch, RecordingOrt(*GPU))
     path = write_affine(tmp_path / "m.onnx")
     Session(path, "tensorrt", transform_only=True)
-    assert not has_engines_of(path)
+    assert builds_engines(path, "tensorrt") and not builds_engines(path, "cuda")
     leave_engines(ort)
-    assert has_engines_of(path)
+    assert not builds_engines(path, "tensorrt")
+
+
+def test_nothing_is_said_of_engines_where_there_is_no_tensorrt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, RecordingOrt())
+    assert not builds_engines(write_affine(tmp_path / "m.onnx"), "tensorrt")
 
 
 def leave_engines(ort: RecordingOrt) -> None:
