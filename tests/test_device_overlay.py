@@ -247,3 +247,22 @@ def test_masks_are_for_estimate_graphs(overlay_file: Path) -> None:
     ended = vr_live("--ir", "sim:", "--rgb", "sim:", "--model", overlay_file, "--mode", "mask", "--segmenter", "s.onnx")
     assert ended.code == 2
     assert "--mode mask needs an estimate graph" in ended.err
+
+
+def test_several_pairs_run_an_overlay_graph_each_with_its_own_frames(overlay_file: Path, tmp_path: Path) -> None:
+    sizes = {"one": "160x120", "two": "192x144"}
+    tables = [
+        f'[[pair]]\nname = "{n}"\nir = "sim:size={s}"\nrgb = "sim:size={s}"\nrecord = "{n}"' for n, s in sizes.items()
+    ]
+    (tmp_path / "pairs.toml").write_text("\n".join(tables))
+    ended = vr_live("--pairs", tmp_path / "pairs.toml", "--model", overlay_file, "--frames", 3, "--no-window")
+    assert (ended.code, ended.err) == (0, "")
+    for name, size in sizes.items():
+        picture = cv2.imread(str(tmp_path / name / "000002.png"))
+        assert picture is not None and f"{picture.shape[1]}x{picture.shape[0]}" == size
+        alone = vr_live(
+            *("--ir", f"sim:size={size}", "--rgb", f"sim:size={size}", "--model", overlay_file, "--frames", 3),
+            *("--no-window", "--record", tmp_path / f"{name}-alone"),
+        )
+        assert alone.code == 0
+        np.testing.assert_array_equal(picture, cv2.imread(str(tmp_path / f"{name}-alone" / "000002.png")))
