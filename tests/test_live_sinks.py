@@ -1,6 +1,7 @@
 """Recording, transforms and flows: what is written, and what is never lost."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -161,6 +162,22 @@ def test_numbered_pictures(tmp_path: Path) -> None:
     assert names(tmp_path / "png") == ["000000.png", "000001.png", "000002.png"]
     last = cv2.imread(str(tmp_path / "png" / "000002.png"))
     assert last is not None and last.shape == (50, 64, 3) and (last == 100).all()
+
+
+def test_a_picture_that_cannot_be_written_is_told_by_a_later_call(tmp_path: Path) -> None:
+    sink = PngSink(FolderTarget(tmp_path / "png"))
+    sink.write(output(0))
+    with pytest.raises(OutputError, match="cannot write"):
+        for index in range(1, 100):
+            shutil.rmtree(tmp_path / "png", ignore_errors=True)
+            sink.write(output(index))
+    assert sink.close(complete=False) == tmp_path / "png"
+    late = PngSink(FolderTarget(tmp_path / "late"))
+    late.write(output(0))
+    (tmp_path / "late").rename(tmp_path / "gone")
+    late.write(output(1))
+    with pytest.raises(OutputError, match="cannot write"):
+        late.close(complete=True)
 
 
 def test_transforms_contract(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Recording the picture: an MP4 file, or a folder of numbered PNG files."""
 
 import math
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vr.runtime.cores import available_cores
 from vr.runtime.errors import OutputError
 from vr.runtime.sinks.base import Output
 from vr.runtime.sinks.targets import FileTarget, FolderTarget, write_whole
@@ -15,6 +18,7 @@ VIDEO_SUFFIX = ".mp4"
 _CODEC = "mp4v"
 _LONGEST_FILL_S = 10.0
 _JITTER_FRAMES = 2
+_MOST_PNG_WORKERS = 8
 _PNG_FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
@@ -99,25 +103,45 @@ class VideoSink:
 
 
 class PngSink:
-    """`000000.png`, `000001.png`, ... in a folder, (H, W, 3) 8 bit, one per output frame."""
+    """`000000.png`, `000001.png`, ... in a folder, (H, W, 3) 8 bit, one per output frame.
+
+    Several are compressed at once, because that takes longer than all the rest; so they appear nearly in order, and the
+    error of one is raised by a later call.
+    """
 
     wants_picture = True
 
     def __init__(self, target: FolderTarget) -> None:
         self._target = target
-        self._started = False
+        self._workers = max(1, min(_MOST_PNG_WORKERS, available_cores()))
+        self._pool: ThreadPoolExecutor | None = None
+        self._pending: deque[Future[None]] = deque()
 
     def write(self, output: Output) -> None:
-        """See `Sink`."""
-        if not self._started:
+        """See `Sink`; waits while every worker has a picture."""
+        if self._pool is None:
             self._target.create()
-            self._started = True
-        _, data = cv2.imencode(".png", _required(output), _PNG_FAST)
-        write_whole(self._target.path / f"{output.index:06d}.png", data.data)
+            self._pool = ThreadPoolExecutor(self._workers, "png")
+        while len(self._pending) >= self._workers:
+            self._pending.popleft().result()
+        path = self._target.path / f"{output.index:06d}.png"
+        self._pending.append(self._pool.submit(_write_png, path, _required(output)))
 
     def close(self, complete: bool) -> Path | None:
-        """See `Sink`; every file is whole already."""
-        return self._target.path if self._started else None
+        """See `Sink`; every file is whole."""
+        if self._pool is None:
+            return None
+        self._pool.shutdown()
+        failures = [failure for one in self._pending if (failure := one.exception()) is not None]
+        self._pool, self._pending = None, deque()
+        if failures and complete:
+            raise failures[0]
+        return self._target.path
+
+
+def _write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    _, data = cv2.imencode(".png", picture, _PNG_FAST)
+    write_whole(path, data.data)
 
 
 def _required(output: Output) -> NDArray[np.uint8]:
