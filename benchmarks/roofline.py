@@ -35,6 +35,7 @@ RESULTS = Path(__file__).parent / "results" / "roofline.json"
 MODELS = ("default", "small", "dense")
 PEAK_SIDES = (512, 1024, 1536, 2048)
 COPY_BYTES = 256 * 2**20
+LAYERS_SHOWN = 24
 _MATRIX_OPS = {"Conv", "MatMul", "Gemm"}
 Shapes = dict[str, list[int]]
 
@@ -47,6 +48,24 @@ class OpTime:
     nodes: int
     ms: float
     share: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One node of onnxruntime's own graph.
+
+    mflops: None of what is no matrix product; padded channels of convolutions in blocked layouts count.
+    """
+
+    op: str
+    output: tuple[int, ...]
+    ms: float
+    mflops: float | None
+
+    def to_json(self, peak: float) -> dict[str, Any]:
+        """With the share of `peak` that it reaches."""
+        share = None if self.mflops is None else round(self.mflops * 1e6 / (self.ms / 1000.0) / peak, 3)
+        return {**asdict(self), "share_of_peak": share}
 
 
 def peak_flops(threads: int = 1, sides: tuple[int, ...] = PEAK_SIDES) -> float:
@@ -147,7 +166,7 @@ def _node_flops(node: onnx.NodeProto, shapes: Shapes) -> int:
     return count
 
 
-def op_times(model: bytes, feed: dict[str, np.ndarray], threads: int = 1, calls: int = 100) -> list[OpTime]:
+def layers(model: bytes, feed: dict[str, np.ndarray], threads: int = 1, calls: int = 100) -> list[Layer]:
     """Where the time goes, longest first, by onnxruntime's profile of `calls` runs."""
     import onnxruntime
 
@@ -159,18 +178,37 @@ def op_times(model: bytes, feed: dict[str, np.ndarray], threads: int = 1, calls:
         for _ in range(calls):
             session.run(None, feed)
         events = json.loads(Path(session.end_profiling()).read_text())
-    by_node: dict[tuple[str, str], list[int]] = defaultdict(list)
+    by_node: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith("kernel_time"):
-            by_node[event["args"]["op_name"], event["name"]].append(event["dur"])
-    return _by_type({key: float(np.median(times_us)) / 1000.0 for key, times_us in by_node.items()})
+            by_node[event["name"]].append(event)
+    return sorted(map(_layer, by_node.values()), key=lambda layer: -layer.ms)
 
 
-def _by_type(ms_by_node: dict[tuple[str, str], float]) -> list[OpTime]:
-    total = sum(ms_by_node.values())
+def _layer(events: list[dict[str, Any]]) -> Layer:
+    """Of the same node in all runs."""
+    ms, told = float(np.median([event["dur"] for event in events])) / 1000.0, events[0]["args"]
+    inputs, outputs = (
+        [next(iter(one.values())) for one in told.get(key, [])] for key in ("input_type_shape", "output_type_shape")
+    )
+    output: list[int] = outputs[0] if outputs else []
+    terms: int | None = None
+    if told["op_name"] == "Conv" and len(inputs) > 1:
+        terms = int(np.prod(inputs[1][1:]))
+    elif told["op_name"] in ("MatMul", "FusedMatMul") and len(inputs) > 1:
+        first = [1, *inputs[0]]
+        is_transposed = len(output) > 1 and first[-2] != output[-2]
+        terms = first[-2] if is_transposed else first[-1]
+    mflops = None if terms is None else round(2.0 * float(np.prod(output)) * terms / 1e6, 2)
+    return Layer(told["op_name"], tuple(output), max(ms, 5e-4), mflops)
+
+
+def by_type(of: list[Layer]) -> list[OpTime]:
+    """The same by type of node, longest first."""
+    total = sum(layer.ms for layer in of)
     by_op: dict[str, list[float]] = defaultdict(list)
-    for (op, _), ms in ms_by_node.items():
-        by_op[op].append(ms)
+    for layer in of:
+        by_op[layer.op].append(layer.ms)
     rows = [OpTime(op, len(ms), round(sum(ms), 3), round(sum(ms) / total, 3)) for op, ms in by_op.items()]
     return sorted(rows, key=lambda row: -row.ms)
 
@@ -185,7 +223,8 @@ def achieved(path: Path, peak: float, threads: int = 1, calls: int = 300) -> dic
     shape = session.get_inputs()[0].shape
     feed = _generated_pair((int(shape[2]), int(shape[3])))
     timing = measure(lambda: session.run(None, feed), calls)
-    times = op_times(model, feed, threads, calls)
+    nodes = layers(model, feed, threads, calls)
+    times = by_type(nodes)
     convolutions_ms = sum(row.ms for row in times if row.op == "Conv")
     rates = {
         "network": sum(flops.values()) / (timing.median_ms / 1000.0),
@@ -199,6 +238,7 @@ def achieved(path: Path, peak: float, threads: int = 1, calls: int = 300) -> dic
         "share_of_peak": {part: round(rate / peak, 3) for part, rate in rates.items()},
         "nodes": sum(row.nodes for row in times),
         "ops": [asdict(row) for row in times],
+        "layers": [layer.to_json(peak) for layer in nodes[:LAYERS_SHOWN]],
     }
 
 

@@ -38,7 +38,12 @@ def render_roofline(roofline: dict[str, Any], speed: dict[str, Any]) -> str:
     cells = [_roofline_row(model) for model in roofline["models"]]
     head = ["network", "MFLOP", "ms", "share of peak", "of its convolutions", "nodes", "time by kind of node"]
     text = f"Peak of one thread: {peak}; a large copy moves {roofline['copy_gb_per_s']:.0f} GB/s."
-    parts = [text, markdown_table(head, 1, cells), *_overlay_line(roofline, speed)]
+    parts = [
+        text,
+        markdown_table(head, 1, cells),
+        *_layer_table(roofline["models"][0]),
+        *_overlay_line(roofline, speed),
+    ]
     return "\n\n".join([*parts, f"{machine_line(roofline['machine'])}."])
 
 
@@ -49,6 +54,22 @@ def _roofline_row(model: dict[str, Any]) -> list[str]:
         *(model["name"], f"{sum(model['mflops'].values()):.0f}", f"{model['median_ms']:.1f}"),
         *(_percent(share["network"]), _percent(share["convolutions"]), str(model["nodes"]), kinds),
     ]
+
+
+def _layer_table(model: dict[str, Any]) -> list[str]:
+    """What reaches how much of the peak, node by node; those without a share move data or do little arithmetic each."""
+    cells = [
+        [
+            *(layer["op"], "x".join(map(str, layer["output"])), f"{layer['ms']:.2f}"),
+            "" if layer["mflops"] is None else f"{layer['mflops']:.1f}",
+            "" if layer["share_of_peak"] is None else _percent(layer["share_of_peak"]),
+        ]
+        for layer in model.get("layers", [])
+    ]
+    head = ["node", "output", "ms", "MFLOP", "share of peak"]
+    return (
+        [f"The longest of {model['nodes']} nodes of {model['name']}:", markdown_table(head, 2, cells)] if cells else []
+    )
 
 
 def _overlay_line(roofline: dict[str, Any], speed: dict[str, Any]) -> list[str]:

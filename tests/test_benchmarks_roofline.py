@@ -67,9 +67,13 @@ def test_limits_and_times_are_of_this_machine(tmp_path: Path) -> None:
     assert roofline.peak_flops(1, sides=(64,)) > 1e8
     assert 0.1 < roofline.copy_bandwidth_gb_s(2**22) < 1e4
     feed = {name: np.ones((1, 4, 8, 8), np.float32) for name in ("moving", "fixed")}
-    times = roofline.op_times(_model(), feed, calls=3)
+    layers = roofline.layers(_model(), feed, calls=3)
+    times = roofline.by_type(layers)
     assert sum(row.share for row in times) == pytest.approx(1.0, abs=0.01)
     assert {"Conv", "MatMul"} <= {row.op for row in times}
+    product = next(layer for layer in layers if layer.op == "MatMul")
+    assert product.mflops == pytest.approx(2 * 4 * 64 * 8 / 1e6, abs=0.01)
+    assert product.to_json(2e9)["share_of_peak"] == pytest.approx(product.mflops / product.ms / 2.0, rel=0.01)
 
 
 def test_the_command_writes_what_it_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
