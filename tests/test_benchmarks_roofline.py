@@ -72,7 +72,7 @@ def test_limits_and_times_are_of_this_machine(tmp_path: Path) -> None:
     assert sum(row.share for row in times) == pytest.approx(1.0, abs=0.01)
     assert {"Conv", "MatMul"} <= {row.op for row in times}
     product = next(layer for layer in layers if layer.op == "MatMul")
-    assert product.mflops == pytest.approx(2 * 4 * 64 * 8 / 1e6, abs=0.01)
+    assert product.mflops is not None and product.mflops == pytest.approx(2 * 4 * 64 * 8 / 1e6, abs=0.01)
     assert product.to_json(2e9)["share_of_peak"] == pytest.approx(product.mflops / product.ms / 2.0, rel=0.01)
 
 
