@@ -116,7 +116,8 @@ def run_pairs(
         options.check()
     with stop_on_signals() as stop, ExitStack() as stack:
         shares = share_cores(pairs[0].threads, live=any(is_camera(options.rgb) for options in pairs))
-        runs = [LiveRun(options, Stop(stop), say, max(1, shares.workers // len(pairs))) for options in pairs]
+        shows, workers = _can_show(pairs, say), max(1, shares.workers // len(pairs))
+        runs = [LiveRun(options, Stop(stop), say, shows, workers) for options in pairs]
         aligners = load_aligners(pairs, shares.threads, say)
         say(_describe(aligners[0], pairs[0]))
         for run, aligner in zip(runs, aligners, strict=True):
@@ -129,6 +130,16 @@ def run_pairs(
     return [run.report(aligner) for run, aligner in zip(runs, aligners, strict=True)]
 
 
+def _can_show(pairs: Sequence[LiveOptions], say: Say) -> bool:
+    """Whether there is a display, if one is wanted; says so, once, if there is none."""
+    if not any(options.window for options in pairs):
+        return False
+    if can_show_windows():
+        return True
+    say(NO_DISPLAY)
+    return False
+
+
 def _silent(_done: int, _length: int | None) -> None:
     pass
 
@@ -136,10 +147,12 @@ def _silent(_done: int, _length: int | None) -> None:
 class LiveRun:
     """One pair of sources from its options to its report."""
 
-    def __init__(self, options: LiveOptions, stop: Stop, say: Say, workers: int = 1) -> None:
-        """workers: see `vr.runtime.cores`. Checks every output and writes nothing yet. Raises OutputError."""
+    def __init__(self, options: LiveOptions, stop: Stop, say: Say, shows: bool, workers: int) -> None:
+        """shows: there is a display. workers: see `vr.runtime.cores`. Checks every output and writes nothing yet. Raises
+        OutputError.
+        """
         self._options, self._stop, self._say, self._workers = options, stop, say, workers
-        self._sinks = _open_sinks(options, stop, say)
+        self._sinks = _open_sinks(options, stop, shows)
         self._stats = LiveStats()
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
@@ -258,7 +271,7 @@ def _close_all(sinks: Sequence[Sink], written: list[Path], complete: bool) -> Ex
     return failure
 
 
-def _open_sinks(options: LiveOptions, stop: Stop, say: Callable[[str], None]) -> list[Sink]:
+def _open_sinks(options: LiveOptions, stop: Stop, shows: bool) -> list[Sink]:
     """Checks every output and writes nothing yet. Raises OutputError."""
     sinks: list[Sink] = []
     if options.record is not None:
@@ -267,11 +280,8 @@ def _open_sinks(options: LiveOptions, stop: Stop, say: Callable[[str], None]) ->
         sinks.append(TransformSink(FileTarget(options.transforms, options.overwrite)))
     if options.flows is not None:
         sinks.append(FlowSink(FolderTarget(options.flows)))
-    if options.window:
-        if can_show_windows():
-            sinks.append(WindowSink(stop, options.name))
-        else:
-            say(NO_DISPLAY)
+    if options.window and shows:
+        sinks.append(WindowSink(stop, options.name))
     return sinks
 
 
