@@ -148,8 +148,9 @@ class LiveRun:
     """One pair of sources from its options to its report."""
 
     def __init__(self, options: LiveOptions, stop: Stop, say: Say, shows: bool, workers: int) -> None:
-        """shows: there is a display. workers: see `vr.runtime.cores`. Checks every output and writes nothing yet. Raises
-        OutputError.
+        """Checks every output and writes nothing yet. Raises OutputError.
+
+        shows: there is a display. workers: see `vr.runtime.cores`.
         """
         self._options, self._stop, self._say, self._workers = options, stop, say, workers
         self._sinks = _open_sinks(options, stop, shows)
