@@ -3,6 +3,8 @@
 import os
 import tempfile
 import time
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ class Clocked(Counting):
 
     def __init__(self) -> None:
         super().__init__()
-        self.total_ms: list[float] = []
+        self.total_ms = array("d")  # 8 bytes a frame, so that memory which grows is not this
         self.resident_mb: list[float] = []
 
     def write(self, output: Output) -> None:
@@ -50,7 +52,7 @@ def paced_row(name: str, path: Path, threads: int, frames: int, every: str, sink
     cpu_s, start_s = time.process_time(), time.monotonic()
     counts = run_paced(aligner, scene, frames, every, [clocked, *(sinks or [])])
     wall_s = time.monotonic() - start_s
-    timing = summarise(clocked.total_ms[_SETTLING_FRAMES:])
+    timing = summarise(list(clocked.total_ms[_SETTLING_FRAMES:]))
     return {
         **{"name": name, "frames": frames, "estimate_every": every, **timing.to_json()},
         "max_ms": round(max(clocked.total_ms[_SETTLING_FRAMES:]), 2),
@@ -96,12 +98,12 @@ def run_paced(aligner: Aligner, scene: Scene, frames: int, every: str, sinks: li
     return pairing.counts.dropped_rgb
 
 
-def _by_minute(total_ms: list[float]) -> list[float]:
+def _by_minute(total_ms: Sequence[float]) -> list[float]:
     per_minute = int(60 * FPS)
     return [round(float(np.median(total_ms[i : i + per_minute])), 3) for i in range(0, len(total_ms), per_minute)]
 
 
-def _histogram(total_ms: list[float]) -> dict[str, int]:
+def _histogram(total_ms: Sequence[float]) -> dict[str, int]:
     """Frames by latency, in steps of HISTOGRAM_MS."""
     steps, counts = np.unique(np.floor(np.array(total_ms) / HISTOGRAM_MS).astype(int), return_counts=True)
     return {str(step * HISTOGRAM_MS): int(count) for step, count in zip(steps, counts, strict=True)}
