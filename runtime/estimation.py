@@ -150,6 +150,7 @@ class InBackground:
         self._count = 0
         self._changed = threading.Condition()
         self._asked: Pair | None = None
+        self._given: Pair | None = None
         self._newest: _Estimate | None = None
         self._failure: Exception | None = None
         self._ended = False
@@ -182,8 +183,10 @@ class InBackground:
             self._count += 1
 
     def _look_at(self, pair: Pair) -> None:
-        self._asked = pair
-        self._changed.notify_all()
+        """Gives the pair to the thread, once: one that an answer waited for is drawn later too."""
+        if pair is not self._given:
+            self._asked = self._given = pair
+            self._changed.notify_all()
 
     def _is_fresh(self, pair: Pair) -> bool:
         return self._newest is not None and self._newest.age_s(pair) <= FRESH_S

@@ -117,6 +117,7 @@ def test_a_recording_waits_where_nothing_fresh_is_there() -> None:
     aligner = ShiftAligner()
     estimation = InBackground(aligner, 1, FIXED, waits=True)
     alignments = [asking(estimation)(make_pair(index, 10.0 * index)) for index in range(5)]
+    threading.Event().wait(0.05)  # a pair that was asked for twice would be estimated now
     estimation.close()
     assert [one.state for one in alignments] == ["estimated"] * 5
     assert aligner.asked == [0.0, 10.0, 20.0, 30.0, 40.0], "10 s apart: every pair had to be estimated"
