@@ -23,7 +23,8 @@ pytestmark = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is no
 def screen(tmp_path: Path) -> Iterator[tuple[str, Callable[[], NDArray[np.uint8]]]]:
     """The name of a display, and what reads its picture (H, W, 3)."""
     read_end, write_end = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "640x480x24", "-fbdir", str(tmp_path)]
+    # Without -noreset the server starts anew when its only client leaves, and drops whoever comes just then.
+    command = ["Xvfb", "-noreset", "-displayfd", str(write_end), "-screen", "0", "640x480x24", "-fbdir", str(tmp_path)]
     server = subprocess.Popen(command, pass_fds=[write_end], stderr=subprocess.DEVNULL)
     os.close(write_end)
     with os.fdopen(read_end) as pipe:
@@ -55,12 +56,16 @@ def test_the_window_shows_the_overlay_in_its_size_and_closes_on_a_signal(
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline_s = time.monotonic() + 60
-    while picture()[:200, :300].std() < 10:
-        assert process.poll() is None and time.monotonic() < deadline_s, process.communicate()
-        time.sleep(0.05)
-    assert picture()[300:].max() == 0, "240 rows, not OpenCV's 300"
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    try:
+        deadline_s = time.monotonic() + 30
+        while picture()[:200, :300].std() < 10 and process.poll() is None and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        shown = picture()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert shown[:200, :300].std() >= 10, (out, err)
+    assert shown[300:].max() == 0, "240 rows, not OpenCV's 300"
     assert (process.returncode, err) == (0, "")
     assert "no display" not in out and "estimated" in out
