@@ -55,7 +55,7 @@ def paced_row(name: str, path: Path, threads: int, frames: int, every: str, sink
     timing = summarise(list(clocked.total_ms[_SETTLING_FRAMES:]))
     return {
         **{"name": name, "frames": frames, "estimate_every": every, **timing.to_json()},
-        "max_ms": round(max(clocked.total_ms[_SETTLING_FRAMES:]), 2),
+        "max_ms": round(max(clocked.total_ms[_SETTLING_FRAMES:]), 3),
         "p99_over_median": round(timing.p99_ms / timing.median_ms, 2),
         "cpu_percent": round(100.0 * (time.process_time() - cpu_s) / wall_s, 1),
         "dropped_rgb": counts,

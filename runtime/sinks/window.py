@@ -37,7 +37,7 @@ class WindowSink:
         self._stop = stop
         self._title = f"{name} - {TITLE}" if name else TITLE
         self._newest: NDArray[np.uint8] | None = None
-        self._is_open = False
+        self._is_open = self._was_visible = False
 
     def write(self, output: Output) -> None:
         """See `Sink`."""
@@ -53,8 +53,11 @@ class WindowSink:
             cv2.imshow(self._title, picture)
         if self._is_open:
             key = cv2.waitKey(1) & 0xFF
-            if key in _QUIT_KEYS or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+            is_visible = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+            # On a busy machine a new window takes a while to appear; only one that was there can have been closed.
+            if key in _QUIT_KEYS or (self._was_visible and not is_visible):
                 self._stop.set()
+            self._was_visible = self._was_visible or is_visible
 
     def _open(self, picture: NDArray[np.uint8]) -> None:
         """In the picture's size if that is no larger than most screens; OpenCV's own choice is 400x300."""
