@@ -30,6 +30,7 @@ from benchmarks.measure import machine_facts, measure, pin_threads
 from vr.runtime.contract import ESTIMATE_INPUTS, OPSET
 from vr.runtime.embedded import embedded_path
 from vr.runtime.onnx_pruning import keep_outputs
+from vr.runtime.session import transform_outputs
 
 RESULTS = Path(__file__).parent / "results" / "roofline.json"
 MODELS = ("default", "small", "dense")
@@ -217,7 +218,7 @@ def achieved(path: Path, peak: float, threads: int = 1, calls: int = 300) -> dic
     """Operations, time and share of the `peak` of a model, as far as its transform needs it, on one generated pair."""
     import onnxruntime
 
-    model = keep_outputs(path.read_bytes(), _transforms)
+    model = keep_outputs(path.read_bytes(), transform_outputs)
     flops = model_flops(model)
     session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
     shape = session.get_inputs()[0].shape
@@ -240,11 +241,6 @@ def achieved(path: Path, peak: float, threads: int = 1, calls: int = 300) -> dic
         "ops": [asdict(row) for row in times],
         "layers": [layer.to_json(peak) for layer in nodes[:LAYERS_SHOWN]],
     }
-
-
-def _transforms(outputs: set[str]) -> set[str]:
-    """What the runtime asks for."""
-    return outputs & {"theta" if "theta" in outputs else "flow", "confidence", "information"}
 
 
 def _options(threads: int) -> Any:

@@ -19,13 +19,13 @@ import onnx
 from vr.runtime.contract import ModelInfo
 from vr.runtime.errors import ModelError, OutputError
 from vr.runtime.onnx_pruning import cut_between, read_metadata
+from vr.runtime.providers import ENGINE_WORKSPACE_BYTES, batch_profiles
 from vr.runtime.session import check_model_file
 
 MAX_BATCH = 16
 PREFERRED_BATCHES = (4, 8, 16)
 QUEUE_DELAY_US = 2000
 """How long a pair waits for others: a sixteenth of a frame at 30 fps."""
-WORKSPACE_BYTES = 1 << 30
 
 _TYPES: dict[int, str] = {onnx.TensorProto.FLOAT: "TYPE_FP32", onnx.TensorProto.UINT8: "TYPE_UINT8"}
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -149,18 +149,12 @@ def _warm_up(inputs: list[Tensor]) -> str:
 
 def _tensorrt(name: str, inputs: list[Tensor], info: ModelInfo) -> str:
     """Triton's names for the options of `vr.runtime.providers`."""
-
-    def shapes(batch: int) -> str:
-        return ",".join(f"{value.name}:{'x'.join(map(str, (batch, *value.dims)))}" for value in inputs)
-
     options = {
         "precision_mode": "FP16" if info.precision == "fp16" else "FP32",
-        "max_workspace_size_bytes": str(WORKSPACE_BYTES),
+        "max_workspace_size_bytes": str(ENGINE_WORKSPACE_BYTES),
         "trt_engine_cache_enable": "1",
         "trt_engine_cache_path": f"/tmp/triton-engines/{name}",
-        "trt_profile_min_shapes": shapes(1),
-        "trt_profile_opt_shapes": shapes(PREFERRED_BATCHES[0]),
-        "trt_profile_max_shapes": shapes(MAX_BATCH),
+        **batch_profiles({value.name: value.dims for value in inputs}, PREFERRED_BATCHES[0], MAX_BATCH),
     }
     lines = "".join(f'    parameters {{ key: "{key}" value: "{value}" }}\n' for key, value in options.items())
     accelerator = f'  gpu_execution_accelerator: [ {{\n    name: "tensorrt"\n{lines}  }} ]\n'

@@ -126,7 +126,7 @@ class PairLook:
         return to_gray(self._rgb)
 
     def _spend(self, stage: str, start: float) -> None:
-        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + _ms_since(start)
+        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + ms_since(start)
 
 
 class Aligner:
@@ -251,7 +251,7 @@ class Aligner:
         weight = 1.0 if one.confidence is None else one.confidence
         fused = self._filter.update(one.transform, weight, one.information, time_s)
         self._search.lost = fused.state == "refused"
-        look.timings_ms["filter"] = _ms_since(start)
+        look.timings_ms["filter"] = ms_since(start)
         return self._alignment(fused.state, fused.transform, one.confidence, look)
 
     def _warm_up(self) -> None:
@@ -264,12 +264,12 @@ class Aligner:
     ) -> Alignment:
         matrix: Float64Array | None = None
         flow: NDArray[np.float32] | None = None
+        warper: Warper | None = None
         if transform is not None and self.info.kind != "dense":
             matrix = theta_to_matrix(transform, look.rgb_hw, look.ir_hw)
         elif transform is not None:
             flow = np.asarray(transform, dtype=np.float32)
-            self._warper = self._warper_for(flow, look)
-        warper = None if flow is None else self._warper
+            warper = self._warper = self._warper_for(flow, look)
         return Alignment(
             state, confidence, matrix, flow, look.rgb_hw, look.ir, look.timings_ms, 0.0, warper, look.ir_8bit
         )
@@ -343,5 +343,6 @@ def _has_content(moving: NDArray[np.float32], fixed: NDArray[np.float32]) -> boo
     return min(float(moving.std()), float(fixed.std())) >= MIN_CONTENT_STD
 
 
-def _ms_since(start: float) -> float:
+def ms_since(start: float) -> float:
+    """Of `time.perf_counter()`."""
     return (time.perf_counter() - start) * 1000.0

@@ -44,10 +44,9 @@ class Alignment:
     @lazy
     def warper(self) -> Warper:
         """What brings the IR frame onto the RGB grid."""
-        ir_hw = (self.ir.shape[0], self.ir.shape[1])
-        if self._warper is not None and (self._warper.rgb_hw, self._warper.ir_hw) == (self.rgb_hw, ir_hw):
+        if self._warper is not None:
             return self._warper
-        return Warper(self.rgb_hw, ir_hw, self.matrix_rgb_to_ir, self.flow)
+        return Warper(self.rgb_hw, (self.ir.shape[0], self.ir.shape[1]), self.matrix_rgb_to_ir, self.flow)
 
     @lazy
     def moved(self) -> NDArray[np.uint8] | None:
@@ -76,15 +75,15 @@ class Alignment:
 
         age_s: how much later that pair was taken than the one of this alignment.
         """
-        matrix, ir_hw = self.matrix_rgb_to_ir, (ir.shape[0], ir.shape[1])
-        if matrix is not None and (rgb_hw, ir_hw) != (self.warper.rgb_hw, self.warper.ir_hw):
-            theta = matrix_to_theta(matrix, self.rgb_hw, self.warper.ir_hw)
-            matrix = theta_to_matrix(theta, rgb_hw, ir_hw)
-        flow = self.flow
+        age_s += self.age_s
         if state == "refused":
-            matrix = flow = None
-        warper = None if state == "refused" else self.warper
-        return Alignment(state, self.confidence, matrix, flow, rgb_hw, ir, {}, self.age_s + age_s, warper)
+            return Alignment(state, self.confidence, None, None, rgb_hw, ir, age_s=age_s)
+        matrix, ir_hw = self.matrix_rgb_to_ir, (ir.shape[0], ir.shape[1])
+        if (rgb_hw, ir_hw) == (self.warper.rgb_hw, self.warper.ir_hw):
+            return Alignment(state, self.confidence, matrix, self.flow, rgb_hw, ir, age_s=age_s, _warper=self.warper)
+        if matrix is not None:
+            matrix = theta_to_matrix(matrix_to_theta(matrix, self.rgb_hw, self.warper.ir_hw), rgb_hw, ir_hw)
+        return Alignment(state, self.confidence, matrix, self.flow, rgb_hw, ir, age_s=age_s)
 
     def overlay(self, rgb: Frame, alpha: float = DEFAULT_ALPHA) -> NDArray[np.uint8]:
         """`alpha * moved + (1 - alpha) * rgb`, (H, W, 3) uint8, with the RGB alone where the IR sees nothing.

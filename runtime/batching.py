@@ -49,7 +49,6 @@ class SharedRunner:
         self._session, self._most, self._free = session, most, at_once
         self._waiting: list[_Request] = []
         self._changed = threading.Condition()
-        self.runs = 0
 
     @property
     def path(self) -> Path:
@@ -101,7 +100,6 @@ class SharedRunner:
                 one.failure = failure
                 one.answer = {name: value[number : number + 1] for name, value in values.items()}
             self._free += 1
-            self.runs += 1
             self._changed.notify_all()
 
 

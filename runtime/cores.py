@@ -26,12 +26,17 @@ def share_cores(threads: int | None, live: bool) -> Shares:
     drawing of the frame before, and more threads than cores wait for each other; for recordings 1, and as many workers
     as cores, because separate pairs need not wait for each other. Raises InputError for less than 1.
     """
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}; expected 1 or more")
+    check_threads(threads)
     cores = available_cores()
     chosen = threads or (max(1, min(_MOST_THREADS, cores // 2)) if live else 1)
     cv2.setNumThreads(chosen)
     return Shares(chosen, max(1, cores // chosen))
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises InputError for less than one."""
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}; expected 1 or more")
 
 
 def available_cores() -> int:

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vr.runtime.aligner import MIN_CONTENT_STD, check_frames, is_trusted
+from vr.runtime.aligner import MIN_CONTENT_STD, check_frames, is_trusted, ms_since
 from vr.runtime.alignment import DEFAULT_ALPHA, Alignment, State
 from vr.runtime.contract import ModelInfo
 from vr.runtime.device_overlay import DeviceOverlay
@@ -120,14 +120,14 @@ class DeviceAligner:
         start = time.perf_counter()
         weight = 1.0 if one.confidence is None else one.confidence
         fused = self._filter.update(one.transform, weight, one.information, time_s)
-        timings_ms["filter"] = _ms_since(start)
+        timings_ms["filter"] = ms_since(start)
         return self._alignment(fused.state, fused.transform, one.confidence, (ir, rgb), timings_ms)
 
     def _look(self, ir: Frame, rgb: Frame, timings_ms: dict[str, float]) -> Answer:
         check_frames(ir, rgb)
         start = time.perf_counter()
         found = self._device.look(to_8bit(ir).reshape(*ir.shape[:2], _channels(ir)), to_8bit(rgb))
-        timings_ms["estimate"] = _ms_since(start)
+        timings_ms["estimate"] = ms_since(start)
         if float(found["content"][0]) < MIN_CONTENT_STD:
             return Answer(confidence=0.0 if self.info.has_confidence else None)
         confidence = float(found["confidence"][0]) if self.info.has_confidence else None
@@ -150,7 +150,7 @@ class DeviceAligner:
         if theta is not None and self._alpha is not None:
             start = time.perf_counter()
             picture = self._device.draw(theta, self._alpha)
-            timings_ms["overlay"] = _ms_since(start)
+            timings_ms["overlay"] = ms_since(start)
         alpha = DEFAULT_ALPHA if self._alpha is None else self._alpha
         return DeviceAlignment(state, confidence, matrix, None, rgb_hw, ir, timings_ms, picture=picture, alpha=alpha)
 
@@ -165,7 +165,3 @@ def is_overlay_graph(path: Path) -> bool:
 
 def _channels(frame: Frame) -> int:
     return 1 if frame.ndim == 2 else frame.shape[2]
-
-
-def _ms_since(start: float) -> float:
-    return (time.perf_counter() - start) * 1000.0

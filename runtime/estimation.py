@@ -48,9 +48,10 @@ class PreparingAligner(VideoAligner, Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """A pair that an alignment was asked for, and what is made ahead for it."""
+    """A pair that an alignment was asked for, whether it is due to be estimated, and what is made ahead for it."""
 
     pair: Pair
+    is_due: bool = True
     ahead: "Future[Any] | None" = None
 
 
@@ -100,7 +101,7 @@ class EveryNth:
 
     def __init__(self, aligner: VideoAligner, every: int, prior: RigPrior, workers: int = 1) -> None:
         self._aligner, self._every, self._prior = aligner, every, prior
-        self._asked = self._answered = 0
+        self._count = 0
         self._newest: _Estimate | None = None
         self._preparing: PreparingAligner | None = None
         if workers > 1 and isinstance(aligner, PreparingAligner) and aligner.can_prepare:
@@ -109,17 +110,15 @@ class EveryNth:
 
     def ask(self, pair: Pair) -> Asked:
         """See `Estimation`."""
-        is_due = self._asked % self._every == 0
-        self._asked += 1
+        is_due = self._count % self._every == 0
+        self._count += 1
         if self._preparing is None or not is_due:
-            return Asked(pair)
-        return Asked(pair, self._pool.submit(self._preparing.prepare, pair.ir.frame, pair.rgb.frame))
+            return Asked(pair, is_due)
+        return Asked(pair, is_due, self._pool.submit(self._preparing.prepare, pair.ir.frame, pair.rgb.frame))
 
     def answer(self, asked: Asked) -> Alignment:
         """See `Estimation`."""
-        is_due = self._answered % self._every == 0
-        self._answered += 1
-        if self._newest is not None and not is_due:
+        if self._newest is not None and not asked.is_due:
             return self._newest.carried_to(asked.pair, self._prior)
         self._newest = _Estimate(self._align(asked), asked.pair)
         return self._newest.alignment

@@ -154,17 +154,17 @@ def _tensorrt(opening: Opening) -> dict[str, str]:
         "trt_fp16_enable": str(int(opening.precision == "fp16")),
         "trt_int8_enable": str(int(opening.precision == "int8")),
         "trt_cuda_graph_enable": str(int(opening.capture)),
-        **_batch_profiles(opening.batches),
+        **batch_profiles(opening.batches, 1, MOST_IN_A_BATCH),
     }
 
 
-def _batch_profiles(batches: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
-    """What TensorRT has to expect, and (opt) is to be fast at."""
+def batch_profiles(batches: Mapping[str, tuple[int, ...]], usual: int, most: int) -> dict[str, str]:
+    """TensorRT's batches of inputs of these shapes (without the batch): 1 to `most` may come, `usual` is to be fast."""
 
     def shapes(count: int) -> str:
         return ",".join(f"{name}:{'x'.join(map(str, (count, *shape)))}" for name, shape in batches.items())
 
-    counts = {"min": 1, "opt": 1, "max": MOST_IN_A_BATCH} if batches else {}
+    counts = {"min": 1, "opt": usual, "max": most} if batches else {}
     return {f"trt_profile_{which}_shapes": shapes(count) for which, count in counts.items()}
 
 

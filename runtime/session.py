@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vr.runtime.contract import ESTIMATE_INPUTS, OVERLAY_INPUTS, ModelInfo
+from vr.runtime.cores import check_threads
 from vr.runtime.errors import InputError, ModelError, VrError
 from vr.runtime.onnx_pruning import keep_outputs, read_metadata
 from vr.runtime.placement import Placement, placement_of
@@ -140,7 +141,7 @@ def _content(path: Path, transform_only: bool) -> str | bytes:
     """The file for onnxruntime: its name, or its pruned bytes. A damaged file is left for onnxruntime to judge."""
     if transform_only:
         with contextlib.suppress(ValueError):
-            return keep_outputs(path.read_bytes(), _transforms)
+            return keep_outputs(path.read_bytes(), transform_outputs)
     return os.fspath(path)
 
 
@@ -157,7 +158,7 @@ def _opening(path: Path, provider: str, threads: int | None, transform_only: boo
     return Opening(path, _content(path, transform_only), threads, fixed_dims, batches, precision)
 
 
-def _transforms(outputs: set[str]) -> set[str]:
+def transform_outputs(outputs: set[str]) -> set[str]:
     """Of a graph's outputs those that `ModelInfo.transform_names` would give."""
     return outputs - {"moved", "overlay", *(["flow"] if "theta" in outputs else [])}
 
@@ -173,8 +174,7 @@ def check_options(provider: str, threads: int | None) -> None:
     """Raises InputError for an unknown provider and for less than one thread."""
     if provider not in PROVIDER_CHOICES:
         raise InputError(f"unknown provider {provider!r}; expected one of {', '.join(PROVIDER_CHOICES)}")
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}; expected 1 or more")
+    check_threads(threads)
 
 
 def check_model_file(path: Path) -> None:

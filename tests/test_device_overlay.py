@@ -188,10 +188,12 @@ def test_what_depends_on_the_size_is_made_once(overlay_file: Path, monkeypatch: 
     aligner = DeviceAligner.load(overlay_file, "cpu", 1)
     ir, rgb = pair(7)
     aligner.warm_up(ir, rgb)
-    monkeypatch.setattr("vr.runtime.device_overlay._Sized", None)
+    made: list[object] = []
+    monkeypatch.setattr("vr.runtime.device_overlay._Sized", lambda *given: made.append(given))
     aligner(ir, rgb)
     aligner.reset()
     aligner(*pair(8))
+    assert made == []
 
 
 def test_wrong_frames_are_input_errors(overlay_file: Path) -> None:
