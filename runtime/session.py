@@ -137,25 +137,25 @@ class Session(OnnxFile):
         self.check_tensors(inputs, self.output_names, (1, *self.info.size_hw) if is_fixed else None)
 
 
-def _content(path: Path, transform_only: bool) -> str | bytes:
+def _content(path: Path, model: bytes, transform_only: bool) -> str | bytes:
     """The file for onnxruntime: its name, or its pruned bytes. A damaged file is left for onnxruntime to judge."""
     if transform_only:
         with contextlib.suppress(ValueError):
-            return keep_outputs(path.read_bytes(), transform_outputs)
+            return keep_outputs(model, transform_outputs)
     return os.fspath(path)
 
 
 def _opening(path: Path, provider: str, threads: int | None, transform_only: bool) -> Opening:
     fixed_dims = {"N": 1} if transform_only and provider == "openvino" else {}
     batches: dict[str, tuple[int, ...]] = {}
-    precision = "fp32"
+    model, precision = path.read_bytes(), "fp32"
     with contextlib.suppress(ValueError, ModelError):  # of other files nothing is known here
-        metadata = read_metadata(path.read_bytes())
+        metadata = read_metadata(model)
         precision = metadata.get("vr.precision", precision)
         info = ModelInfo.from_metadata(metadata, str(path))
         if info.graph == "estimate":
             batches = {name: (1, *info.size_hw) for name in ESTIMATE_INPUTS}
-    return Opening(path, _content(path, transform_only), threads, fixed_dims, batches, precision)
+    return Opening(path, _content(path, model, transform_only), threads, fixed_dims, batches, precision)
 
 
 def transform_outputs(outputs: set[str]) -> set[str]:
@@ -167,7 +167,7 @@ def builds_engines(path: Path, provider: str) -> bool:
     """Whether a live session of this file will first build TensorRT engines, which takes minutes."""
     if provider != "tensorrt" or ORT_PROVIDERS[provider] not in import_onnxruntime().get_available_providers():
         return False
-    return not has_engines(_content(path, transform_only=True), {})
+    return not has_engines(_content(path, path.read_bytes(), transform_only=True), {})
 
 
 def check_options(provider: str, threads: int | None) -> None:
