@@ -227,8 +227,9 @@ class LiveRun:
         length = _length(self._options, sources)
 
         def watch(output: Output) -> None:
-            truth = None if sources.truth is None else sources.truth(output.pair.rgb.index)
-            self._stats.add(output.alignment, output.latency_ms["total"], truth)
+            rgb = output.rgb
+            truth = None if sources.truth is None or rgb is None else sources.truth(rgb.index)
+            self._stats.add(output, truth)
             self._last_s = time.monotonic()
             on_frame(self._stats.frames, length)
 

@@ -184,7 +184,8 @@ class Pipeline:
         end_s = time.monotonic()
         spent_ms = {**alignment.timings_ms, "draw": (end_s - start_s) * 1000.0}
         total_ms = (end_s - pair.rgb.time_s) * 1000.0 if self._live else sum(spent_ms.values())
-        return Output(index, pair, alignment, {"read": read.read_ms, **spent_ms, "total": total_ms}, picture)
+        latency_ms = {"read": read.read_ms, **spent_ms, "total": total_ms}
+        return Output(index, pair.rgb.time_s, pair.ir, pair.rgb, alignment, latency_ms, picture)
 
     def _picture(self, alignment: Alignment, pair: Pair) -> NDArray[np.uint8]:
         return render(self._view, alignment, to_bgr(pair.rgb.frame), self._alpha)

@@ -18,6 +18,7 @@ from vr.runtime.geometry import (
     theta_to_matrix,
 )
 from vr.runtime.pairing import PairingCounts
+from vr.runtime.sinks.base import Output
 
 STATES: tuple[State, ...] = ("estimated", "held", "refused")
 _WINDOW_FRAMES = 100_000
@@ -100,12 +101,13 @@ class LiveStats:
         self._before_px: deque[float] = deque(maxlen=_WINDOW_FRAMES)
         self._after_px: deque[float] = deque(maxlen=_WINDOW_FRAMES)
 
-    def add(self, alignment: Alignment, latency_ms: float, truth: Float64Array | None) -> None:
+    def add(self, output: Output, truth: Float64Array | None) -> None:
         """Takes one output frame; `truth` is its true `matrix_rgb_to_ir` where it is known."""
+        alignment = output.alignment
         self.frames += 1
-        self._states[alignment.state] += 1
-        self._latency_ms.append(latency_ms)
-        if truth is not None:
+        self._states[output.state] += 1
+        self._latency_ms.append(output.latency_ms["total"])
+        if alignment is not None and truth is not None:
             before_px = unaligned_error_px(truth, alignment.rgb_hw, _ir_hw(alignment))
             after_px = alignment_error_px(alignment, truth)
             self._before_px.append(before_px)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from vr.runtime.alignment import Alignment, State
 from vr.runtime.errors import OutputError
 from vr.runtime.geometry import apply_affine
-from vr.runtime.pairing import Pair
 from vr.runtime.sinks import FlowSink, Output, PngSink, TransformSink, VideoSink, WindowSink, open_recording
 from vr.runtime.sinks.targets import FileTarget, FolderTarget
 from vr.runtime.sources import Stamped
@@ -32,10 +31,11 @@ def output(
 ) -> Output:
     time_s = index / 10.0 if time_s is None else time_s
     ir, rgb = np.zeros(IR_HW, np.uint8), np.zeros((*size_hw, 3), np.uint8)
-    pair = Pair(Stamped(ir, time_s + 0.004, index), Stamped(rgb, time_s, index))
+    stamped_ir, stamped_rgb = Stamped(ir, time_s + 0.004, index), Stamped(rgb, time_s, index)
     matrix = None if state == "refused" else MATRIX
     aligned = Alignment(state, confidence, matrix, None, size_hw, ir)
-    return Output(index, pair, aligned, {"total": 1.23456}, np.full((*size_hw, 3), level, np.uint8))
+    picture = np.full((*size_hw, 3), level, np.uint8)
+    return Output(index, time_s, stamped_ir, stamped_rgb, aligned, {"total": 1.23456}, picture)
 
 
 def play(path: Path) -> list[NDArray[np.uint8]]:
@@ -198,6 +198,7 @@ def test_transforms_contract(tmp_path: Path) -> None:
         "matrix_rgb_to_ir": MATRIX.tolist(),
         "estimate_age_ms": 0.0,
         "latency_ms": {"total": 1.235},
+        "notices": [],
     }
     assert (held["state"], held["confidence"], held["matrix_rgb_to_ir"]) == ("held", None, MATRIX.tolist())
     assert (refused["state"], refused["confidence"], refused["matrix_rgb_to_ir"]) == ("refused", None, None)

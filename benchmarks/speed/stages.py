@@ -12,7 +12,6 @@ from benchmarks.speed.feeds import SCENE_FPS, Scene, draw_scene
 from vr.runtime import Aligner
 from vr.runtime.alignment import DEFAULT_ALPHA, Alignment
 from vr.runtime.blend import overlay
-from vr.runtime.pairing import Pair
 from vr.runtime.preprocess import network_input
 from vr.runtime.sinks import Output, VideoSink
 from vr.runtime.sinks.targets import FileTarget
@@ -93,7 +92,8 @@ def time_encoding(folder: Path, scene: Scene, calls: int) -> Timing:
     def one() -> None:
         index = next(count)
         stamped = Stamped(rgb, index / SCENE_FPS, index)
-        sink.write(Output(index, Pair(stamped, stamped), alignment, {}, scene[index % len(scene)][1]))
+        picture = scene[index % len(scene)][1]
+        sink.write(Output(index, stamped.time_s, stamped, stamped, alignment, {}, picture))
 
     timing = measure(one, calls)
     sink.close(complete=True)

@@ -41,7 +41,7 @@ class Counting:
 
     def write(self, output: Output) -> None:
         """See `Sink`."""
-        self.outputs.append((output.alignment.state, output.latency_ms))
+        self.outputs.append((output.state, output.latency_ms))
 
     def close(self, complete: bool) -> Path | None:
         """Nothing to close."""

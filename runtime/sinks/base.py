@@ -7,23 +7,33 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vr.runtime.alignment import Alignment
-from vr.runtime.pairing import Pair
+from vr.runtime.alignment import Alignment, State
+from vr.runtime.notices import Notice
+from vr.runtime.sources.base import Stamped
 
 
 @dataclass(frozen=True)
 class Output:
     """One output frame.
 
-    index: from 0, without gaps. latency_ms: wall time by stage, see `vr.runtime.pipeline`.
-    picture: (H, W, 3) uint8 BGR, or None if no sink wants one.
+    index: from 0, without gaps. time_s: of the scene, on the clock of the RGB source. ir, rgb: its frames; None while
+    a camera gives none. alignment: of the two, None unless both are there. latency_ms: wall time by stage, see
+    `vr.runtime.pipeline`. picture: (H, W, 3) uint8 BGR, or None if no sink wants one. notices: what is wrong.
     """
 
     index: int
-    pair: Pair
-    alignment: Alignment
+    time_s: float
+    ir: Stamped | None
+    rgb: Stamped | None
+    alignment: Alignment | None
     latency_ms: dict[str, float]
     picture: NDArray[np.uint8] | None = field(repr=False)
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def state(self) -> State:
+        """Of the alignment; `refused` where a frame is missing."""
+        return "refused" if self.alignment is None else self.alignment.state
 
 
 class Sink(Protocol):

@@ -25,7 +25,7 @@ class FlowSink:
         if not self._started:
             self._target.create()
             self._started = True
-        if output.alignment.state == "refused":
+        if output.alignment is None or output.state == "refused":
             return
         data = io.BytesIO()
         np.save(data, output.alignment.source_map_xy(), allow_pickle=False)

@@ -16,7 +16,8 @@ class TransformSink:
     Keys: `index`, `ir_time_s`, `rgb_time_s`, `state`, `confidence` (null where the model has none),
     `matrix_rgb_to_ir` (in native pixels, rows of numbers: 2x3 of an affine model, 3x3 with last entry 1 of a homography
     model; null if refused or dense), `estimate_age_ms` (how much earlier the pair that was estimated was taken; 0 for
-    the frame's own), `latency_ms` (a dict by stage).
+    the frame's own), `latency_ms` (a dict by stage), `notices` (what is wrong, for example `["ir lost"]`). Where a
+    camera gives no frame, its time is null and the state `refused`.
 
     A new file is written under its own name; one that replaces another takes its place when it is closed.
     """
@@ -49,15 +50,17 @@ class TransformSink:
 
 def to_record(output: Output) -> dict[str, object]:
     """The JSON object of one output frame."""
-    confidence = output.alignment.confidence
-    matrix = output.alignment.matrix_rgb_to_ir
+    alignment = output.alignment
+    confidence = None if alignment is None else alignment.confidence
+    matrix = None if alignment is None else alignment.matrix_rgb_to_ir
     return {
         "index": output.index,
-        "ir_time_s": output.pair.ir.time_s,
-        "rgb_time_s": output.pair.rgb.time_s,
-        "state": output.alignment.state,
+        "ir_time_s": None if output.ir is None else output.ir.time_s,
+        "rgb_time_s": None if output.rgb is None else output.rgb.time_s,
+        "state": output.state,
         "confidence": confidence if confidence is not None and math.isfinite(confidence) else None,
         "matrix_rgb_to_ir": None if matrix is None else matrix.tolist(),
-        "estimate_age_ms": round(output.alignment.age_s * 1000.0, 3),
+        "estimate_age_ms": 0.0 if alignment is None else round(alignment.age_s * 1000.0, 3),
         "latency_ms": {stage: round(ms, 3) for stage, ms in output.latency_ms.items()},
+        "notices": [notice.what for notice in output.notices],
     }

@@ -65,14 +65,14 @@ class VideoSink:
         picture = _required(output)
         if self._writer is None:
             self._writer = self._open(picture)
-            self._start_s = output.pair.rgb.time_s
+            self._start_s = output.time_s
         if picture.shape != self._shape:
             raise OutputError(
                 f"the picture changed from {_size(self._shape)} to {_size(picture.shape)} px, which a video "
                 "cannot hold; record to a folder instead"
             )
         even = _pad_to_even(picture)
-        for _ in range(self._repeats(output.pair.rgb.time_s)):
+        for _ in range(self._repeats(output.time_s)):
             self._writer.write(even)
             self._written += 1
 
