@@ -3,25 +3,23 @@
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from vr.runtime.aligner import Aligner
-from vr.runtime.alignment import DEFAULT_ALPHA
 from vr.runtime.batching import share
-from vr.runtime.blend import VIEWS, View
 from vr.runtime.cores import available_cores, share_cores
 from vr.runtime.device_aligner import DeviceAligner, is_overlay_graph
 from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError
 from vr.runtime.estimation import estimation_for, parse_every
-from vr.runtime.pairing import DEFAULT_SLOP_MS, pair_sources
-from vr.runtime.person_masks import MaskOptions, PersonMasks
+from vr.runtime.live_options import LiveOptions
+from vr.runtime.pairing import pair_sources
+from vr.runtime.person_masks import PersonMasks
 from vr.runtime.pipeline import Pipeline
 from vr.runtime.providers import BUILDING_ENGINES
 from vr.runtime.report import LiveReport, LiveStats
-from vr.runtime.rigs import DEFAULT_RIG, rig_prior
-from vr.runtime.search import DEFAULT_SEARCH, check_search
+from vr.runtime.rigs import rig_prior
 from vr.runtime.session import Runner, Session, builds_engines
 from vr.runtime.sinks import (
     FlowSink,
@@ -35,55 +33,11 @@ from vr.runtime.sinks import (
     show_windows,
 )
 from vr.runtime.sinks.targets import FileTarget, FolderTarget
-from vr.runtime.sources import SourceOptions, SourcePair, open_pair
+from vr.runtime.sources import SourcePair, open_pair
 from vr.runtime.sources.opening import is_camera
 from vr.runtime.stopping import Stop, stop_on_signals
 
 NO_DISPLAY = "no display found: running without a window (--no-window leaves this line out)"
-
-
-@dataclass(frozen=True)
-class LiveOptions:
-    """Everything that `vr-live` can be told; `vr-live --help` says what each means."""
-
-    ir: str
-    rgb: str
-    model: Path | None = None
-    provider: str = "auto"
-    threads: int | None = None
-    rig: str = DEFAULT_RIG
-    search: str = DEFAULT_SEARCH
-    mode: str | None = None
-    masks: MaskOptions = field(default_factory=MaskOptions)
-    alpha: float = DEFAULT_ALPHA
-    view: View = "overlay"
-    frames: int | None = None
-    window: bool = True
-    record: Path | None = None
-    transforms: Path | None = None
-    flows: Path | None = None
-    overwrite: bool = False
-    estimate_every: str = "1"
-    slop_ms: float = DEFAULT_SLOP_MS
-    ir_offset_ms: float = 0.0
-    sources: SourceOptions = field(default_factory=SourceOptions)
-    name: str = ""
-
-    def check(self) -> None:
-        """Raises InputError for values out of range and outputs that would overwrite each other."""
-        rig_prior(self.rig)
-        check_search(self.search)
-        parse_every(self.estimate_every)
-        self.masks.check(self.mode)
-        if not 0.0 <= self.alpha <= 1.0:
-            raise InputError(f"--alpha is {self.alpha:g}; expected 0 (RGB alone) to 1 (IR alone)")
-        if self.view not in VIEWS:
-            raise InputError(f"unknown --view {self.view!r}; expected one of {', '.join(VIEWS)}")
-        if self.frames is not None and self.frames < 1:
-            raise InputError(f"--frames is {self.frames}; expected 1 or more")
-        outputs = [path.resolve() for path in (self.record, self.transforms, self.flows) if path is not None]
-        if len(set(outputs)) < len(outputs):
-            raise InputError("--record, --transforms and --flows name the same place; give each its own")
 
 
 _HURRY_S = 2.0

@@ -4,7 +4,7 @@
     name = "gate"                  # for windows and the report; default: its number
     ir = "rtsp://10.0.0.11/ir"     # as --ir
     rgb = "rtsp://10.0.0.11/rgb"   # as --rgb
-    transforms = "gate.jsonl"      # any key of PAIR_KEYS, as the option of that name
+    transforms = "gate.jsonl"      # any option that the table marks with `pair`
 
 What is said outside of the pairs, and on the command line, holds for all. Files are found from the folder of the TOML
 file. The pairs share one model and one session.
@@ -12,18 +12,16 @@ file. The pairs share one model and one session.
 
 import difflib
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from vr.runtime.errors import InputError
-from vr.runtime.live import LiveOptions
+from vr.runtime.live_options import LiveOptions, value_of, with_values
+from vr.runtime.options import OPTIONS, Option
 from vr.runtime.sources.opening import is_file
 
-_TEXTS = ("name", "ir", "rgb", "rig", "search", "view", "estimate_every")
-_NUMBERS = ("alpha", "slop_ms", "ir_offset_ms")
-_FILES = ("record", "transforms", "flows")
-PAIR_KEYS = (*_TEXTS, *_NUMBERS, *_FILES)
+PAIR_KEYS = tuple(key for key, option in OPTIONS.items() if option.pair)
+_FILES = tuple(key for key in PAIR_KEYS if OPTIONS[key].kind is Path)
 
 
 def read_pairs(path: Path, common: LiveOptions) -> list[LiveOptions]:
@@ -32,7 +30,7 @@ def read_pairs(path: Path, common: LiveOptions) -> list[LiveOptions]:
     tables = document.pop("pair", None)
     if not isinstance(tables, list) or not tables:
         raise InputError(f"{path} has no pairs; expected [[pair]] with ir and rgb, for each")
-    for_all = replace(common, **_values(document, str(path), path.parent))
+    for_all = with_values(common, _values(document, str(path), path.parent))
     pairs = [
         _pair(table, for_all, f"{path}, pair {number}", path.parent, str(number))
         for number, table in enumerate(cast(list[object], tables), 1)
@@ -54,7 +52,7 @@ def _pair(table: object, for_all: LiveOptions, where: str, folder: Path, number:
     if not isinstance(table, dict):
         raise InputError(f"{where} is no table; expected [[pair]] with ir and rgb")
     values = _values(cast(dict[str, Any], table), where, folder)
-    options = replace(for_all, **{"name": number, **values})
+    options = with_values(for_all, {"name": number, **values})
     for key in ("ir", "rgb"):
         if not values.get(key):
             raise InputError(f'{where} has no {key}; expected {key} = "camera, URL, file or folder"')
@@ -73,28 +71,28 @@ def _values(table: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
             near = difflib.get_close_matches(key, PAIR_KEYS, 1)
             hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(PAIR_KEYS)}"
             raise InputError(f"{where}: unknown key {key!r}; {hint}")
-        if key == "estimate_every" and isinstance(value, int):
-            value = str(value)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (is_number if key in _NUMBERS else isinstance(value, str)):
-            raise InputError(f"{where}: {key} is {value!r}; expected a {'number' if key in _NUMBERS else 'text'}")
-        values[key] = _found(key, value, folder)
+        fault = OPTIONS[key].type_fault(value, key)
+        if fault is not None:
+            raise InputError(f"{where}: {fault}")
+        values[key] = _found(OPTIONS[key], value, folder)
     return values
 
 
-def _found(key: str, value: Any, folder: Path) -> Any:
-    """Names of files as paths from `folder`; everything else, and sources that are no files, as it is."""
-    if key in _FILES:
+def _found(option: Option, value: Any, folder: Path) -> Any:
+    """A value as LiveOptions has it; names of files as paths from `folder`."""
+    if option.kind is Path:
         return folder / value
-    is_source = key in ("ir", "rgb") and value
-    return str(folder / value) if is_source and is_file(value) else value
+    if option.kind is not str:
+        return value
+    text = str(value)
+    return str(folder / text) if option.is_source and text and is_file(text) else text
 
 
 def _check_apart(pairs: list[LiveOptions], path: Path) -> None:
     """Raises InputError where two pairs have one name, or write to one place."""
     for what, values in {
         "name": [pair.name for pair in pairs],
-        **{key: [str(getattr(pair, key)) for pair in pairs if getattr(pair, key) is not None] for key in _FILES},
+        **{key: [str(one) for pair in pairs if (one := value_of(pair, OPTIONS[key])) is not None] for key in _FILES},
     }.items():
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:

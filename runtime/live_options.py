@@ -1,0 +1,99 @@
+"""What a live run is told, as the runtime uses it; `vr.runtime.options` says what each field means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vr.runtime.alignment import DEFAULT_ALPHA
+from vr.runtime.blend import View
+from vr.runtime.errors import InputError
+from vr.runtime.estimation import parse_every
+from vr.runtime.options import OPTIONS, Option
+from vr.runtime.pairing import DEFAULT_SLOP_MS
+from vr.runtime.person_masks import MaskOptions
+from vr.runtime.rigs import DEFAULT_RIG
+from vr.runtime.search import DEFAULT_SEARCH
+from vr.runtime.sources import SourceOptions
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """Everything about one pair of cameras."""
+
+    ir: str
+    rgb: str
+    model: Path | None = None
+    provider: str = "auto"
+    threads: int | None = None
+    rig: str = DEFAULT_RIG
+    search: str = DEFAULT_SEARCH
+    mode: str | None = None
+    masks: MaskOptions = field(default_factory=MaskOptions)
+    alpha: float = DEFAULT_ALPHA
+    view: View = "overlay"
+    frames: int | None = None
+    window: bool = True
+    record: Path | None = None
+    transforms: Path | None = None
+    flows: Path | None = None
+    overwrite: bool = False
+    estimate_every: str = "1"
+    slop_ms: float = DEFAULT_SLOP_MS
+    ir_offset_ms: float = 0.0
+    sources: SourceOptions = field(default_factory=SourceOptions)
+    name: str = ""
+
+    def check(self) -> None:
+        """Raises InputError for values out of range and outputs that would overwrite each other."""
+        for option in OPTIONS.values():
+            if option.part not in ("run", "command"):
+                fault = option.fault(value_of(self, option), option.flag)
+                if fault is not None:
+                    raise InputError(fault)
+        parse_every(self.estimate_every)
+        self.masks.check(self.mode)
+        outputs = [path.resolve() for path in (self.record, self.transforms, self.flows) if path is not None]
+        if len(set(outputs)) < len(outputs):
+            raise InputError("--record, --transforms and --flows name the same place; give each its own")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What holds for the process, whatever number of pairs it runs."""
+
+    quiet: bool = False
+
+
+DEFAULTS = LiveOptions("", "")
+RUN_DEFAULTS = RunOptions()
+_PARTS = ("masks", "sources")
+"""Fields of LiveOptions that are dataclasses with options of their own."""
+
+
+def value_of(options: LiveOptions | RunOptions, option: Option) -> Any:
+    """The field that an option sets."""
+    holder = getattr(options, option.part) if option.part in _PARTS else options
+    return getattr(holder, option.key)
+
+
+def default_of(option: Option) -> Any:
+    """What holds where an option is not given; None for an option of the command line alone."""
+    if option.part == "command":
+        return None
+    return value_of(RUN_DEFAULTS if option.part == "run" else DEFAULTS, option)
+
+
+def with_values(options: LiveOptions, values: Mapping[str, Any]) -> LiveOptions:
+    """The options with some values by key changed; keys of other parts than LiveOptions' own are left alone."""
+    parts = {part: replace(getattr(options, part), **_of_part(part, values)) for part in _PARTS}
+    return replace(options, **parts, **_of_part("", values))
+
+
+def run_options(values: Mapping[str, Any]) -> RunOptions:
+    """Those of the values by key that hold for the process."""
+    return RunOptions(**_of_part("run", values))
+
+
+def _of_part(part: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if OPTIONS[key].part == part}

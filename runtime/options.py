@@ -1,0 +1,233 @@
+"""The table of everything that `vr-live` can be told.
+
+One entry makes the option of the command line (`slop_ms` becomes `--slop-ms`) and the key in a TOML file. What it sets,
+and its default, is the field of that name of `LiveOptions`, of the part of it that the entry names, or of `RunOptions`
+(`vr.runtime.live_options`): to add an option, add an entry here and the field there.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vr.runtime.blend import VIEWS
+from vr.runtime.rigs import RIGS
+from vr.runtime.search import SEARCHES
+
+Part = Literal["", "masks", "sources", "run", "command"]
+_KINDS = {str: "a text", Path: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+_SOURCE = "camera index, /dev/video*, rtsp:// or http(s):// URL, video file, image folder, glob, or sim:"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing that `vr-live` can be told.
+
+    key: in TOML and in Python. kind: type of a value. help: one or two sentences, with the unit.
+    part: which dataclass has the field: "" is LiveOptions, "masks" and "sources" are its parts, "run" is RunOptions,
+    and "command" is none: the command line alone has it.
+    low, high: bounds of a number, both allowed. above: bound that is not allowed itself. choices: of a text.
+    expected: what to call the allowed values, instead of what follows from the bounds.
+    or_number: a text that may be written as a whole number in TOML. is_source: a text that may name a file.
+    pair: one pair of several may set it for itself; "only": nothing else can.
+    example: a value for people to begin with, where there is no default.
+    """
+
+    key: str
+    kind: type
+    help: str
+    part: Part = ""
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    expected: str = ""
+    or_number: bool = False
+    is_source: bool = False
+    pair: bool | Literal["only"] = False
+    metavar: str | None = None
+    example: Any = None
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def in_files(self) -> bool:
+        """Whether a TOML file may set it, outside of its pairs."""
+        return self.part != "command" and self.pair != "only"
+
+    def fault(self, value: Any, name: str) -> str | None:
+        """What is wrong with a value of the right type, None if it may be used; `name` is what to call the option."""
+        if self.choices and value not in self.choices:
+            return f"unknown {name} {value!r}; expected one of {', '.join(self.choices)}"
+        if isinstance(value, int | float) and not self._is_within(value):
+            return f"{name} is {value:g}; expected {self.expected or self._bounds()}"
+        return None
+
+    def type_fault(self, value: object, name: str) -> str | None:
+        """What is wrong with the type of a value from TOML, None if it fits."""
+        if isinstance(value, bool):
+            fits = self.kind is bool
+        elif isinstance(value, int):
+            fits = self.kind in (int, float) or self.or_number
+        else:
+            fits = isinstance(value, str if self.kind is Path else self.kind)
+        return None if fits else f"{name} is {value!r}; expected {_KINDS[self.kind]}"
+
+    def _is_within(self, value: float) -> bool:
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        return math.isfinite(value) and low <= value <= high and (self.above is None or value > self.above)
+
+    def _bounds(self) -> str:
+        if self.above is not None:
+            return f"more than {self.above:g}"
+        if self.low is None:
+            return _KINDS[self.kind]
+        return f"{self.low:g} or more" if self.high is None else f"{self.low:g} to {self.high:g}"
+
+
+OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
+    "Cameras": (
+        Option(
+            "ir",
+            str,
+            f"Infrared frames: {_SOURCE}.",
+            pair=True,
+            or_number=True,
+            is_source=True,
+            example="rtsp://10.0.0.11/ir",
+        ),
+        Option(
+            "rgb",
+            str,
+            "Colour frames: as --ir.",
+            pair=True,
+            or_number=True,
+            is_source=True,
+            example="rtsp://10.0.0.11/rgb",
+        ),
+        Option("name", str, "For windows and the report; default: the pair's number.", pair="only", example="gate"),
+        Option("pairs", Path, "TOML file with several camera pairs, in place of --ir and --rgb.", part="command"),
+        Option(
+            "fps",
+            float,
+            "Frame rate of image folders.",
+            part="sources",
+            above=0,
+            expected="a frame rate above 0",
+        ),
+        Option("ir_16bit", bool, "Ask the IR camera for raw 16-bit frames (Y16).", part="sources"),
+    ),
+    "Time": (
+        Option("slop_ms", float, "Largest time between the two frames of a pair, ms.", low=0, pair=True),
+        Option(
+            "ir_offset_ms",
+            float,
+            "How much later the IR recording started, ms, as vr-train prepare estimates it.",
+            pair=True,
+        ),
+        Option(
+            "estimate_every",
+            str,
+            "Ask the network for every N-th pair only, or (auto) as often as there is time for: the pictures in "
+            "between are drawn by its newest answer.",
+            or_number=True,
+            pair=True,
+            metavar="N|auto",
+        ),
+    ),
+    "Model and rig": (
+        Option(
+            "model",
+            Path,
+            "ONNX file of vr-export, or a built-in model: default, small, clean or dense.",
+            example="small",
+        ),
+        Option("provider", str, "auto, cpu, cuda, tensorrt or openvino."),
+        Option(
+            "threads",
+            int,
+            "CPU threads of the network, and of a picture; default: half the cores.",
+            low=1,
+            example=2,
+        ),
+        Option(
+            "rig",
+            str,
+            "How the cameras move against each other: fixed (bolted), moving (zoom, shake) or free.",
+            choices=tuple(RIGS),
+            pair=True,
+        ),
+        Option(
+            "search",
+            str,
+            "Where one look is not sure. none: refuse; near: try somewhat turned and scaled views; "
+            "wide: also any turn, other lenses and larger shifts.",
+            choices=SEARCHES,
+            pair=True,
+        ),
+    ),
+    "Person masks": (
+        Option(
+            "mode",
+            str,
+            "mask: finds people in both frames and shows a model of mode mask where they are.",
+            example="mask",
+        ),
+        Option(
+            "segmenter",
+            Path,
+            "ONNX file of a person segmenter for the RGB frames; for --mode mask.",
+            part="masks",
+            example="person.onnx",
+        ),
+        Option(
+            "ir_segmenter",
+            Path,
+            "The same for the IR frames; default: a threshold.",
+            part="masks",
+            example="person-ir.onnx",
+        ),
+        Option(
+            "ir_threshold",
+            str,
+            "Level above which IR is a person, 0 to 255; for --mode mask.",
+            part="masks",
+            or_number=True,
+            metavar="auto|N",
+        ),
+    ),
+    "Picture": (
+        Option(
+            "alpha",
+            float,
+            "Share of the IR picture, 0 to 1.",
+            low=0,
+            high=1,
+            expected="0 (RGB alone) to 1 (IR alone)",
+            pair=True,
+        ),
+        Option("view", str, "overlay, or side-by-side (without alignment | aligned).", choices=VIEWS, pair=True),
+        Option("window", bool, "Show the picture on the screen."),
+    ),
+    "Files": (
+        Option(
+            "record",
+            Path,
+            "Record the picture: NAME.mp4, or a folder for PNG files.",
+            pair=True,
+            example="out.mp4",
+        ),
+        Option("transforms", Path, "Write one JSON object per frame into this file.", pair=True, example="out.jsonl"),
+        Option("flows", Path, "Write one source map (.npy) per frame into this folder.", pair=True, example="flows"),
+        Option("overwrite", bool, "Replace existing output files."),
+    ),
+    "Running": (
+        Option("frames", int, "Stop after so many frames.", low=1, example=1000),
+        Option("quiet", bool, "Print nothing but errors.", part="run"),
+    ),
+}
+OPTIONS: dict[str, Option] = {option.key: option for group in OPTIONS_BY_GROUP.values() for option in group}
