@@ -1,5 +1,6 @@
 """Pictures of an alignment: the overlay, and the same without alignment for comparison."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from vr.runtime.alignment import Alignment
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
+from vr.runtime.notices import Notice
 from vr.runtime.preprocess import Frame, to_bgr
 
 Uint8Array = NDArray[np.uint8]
@@ -78,13 +80,37 @@ def side_by_side(left: Uint8Array, right: Uint8Array, labels: tuple[str, str]) -
     return np.hstack(pictures)
 
 
-def render(view: View, alignment: Alignment, rgb_bgr: Uint8Array, alpha: float) -> Uint8Array:
+def render(
+    view: View, alignment: Alignment, rgb_bgr: Uint8Array, alpha: float, notices: Sequence[Notice] = ()
+) -> Uint8Array:
     """The picture that is shown and recorded: the overlay, or the overlay without alignment on its left."""
     aligned = overlay(alignment, rgb_bgr, alpha)
-    if view == "overlay":
-        return aligned
-    label = _ALIGNED_LABEL if alignment.state != "refused" else _REFUSED_TEXT.lower()
-    return side_by_side(raw_overlay(alignment.ir, rgb_bgr, alpha), aligned, (_RAW_LABEL, label))
+    if view != "overlay":
+        label = _ALIGNED_LABEL if alignment.state != "refused" else _REFUSED_TEXT.lower()
+        aligned = side_by_side(raw_overlay(alignment.ir, rgb_bgr, alpha), aligned, (_RAW_LABEL, label))
+    return draw_notices(aligned, notices)
+
+
+def draw_notices(picture: Uint8Array, notices: Sequence[Notice]) -> Uint8Array:
+    """The picture with what is wrong written into it."""
+    for notice in notices:
+        draw_label(picture, notice.text, "bottom left", _RED)
+    return picture
+
+
+def lone_picture(
+    rgb_bgr: Uint8Array | None, ir: Frame | None, size_hw: SizeHw | None, notices: Sequence[Notice]
+) -> Uint8Array:
+    """What is shown while a camera gives nothing: the other one's frame, or none, under the band of a refused one."""
+    there = rgb_bgr if rgb_bgr is not None else None if ir is None else to_bgr(ir)
+    height, width = size_hw or ((480, 640) if there is None else (there.shape[0], there.shape[1]))
+    picture = np.full((height, width, 3), 40, np.uint8)
+    if there is not None:
+        scale = min(height / there.shape[0], width / there.shape[1])
+        part = _stretch(there, (round(there.shape[0] * scale), round(there.shape[1] * scale)))
+        y, x = (height - part.shape[0]) // 2, (width - part.shape[1]) // 2
+        picture[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return draw_notices(draw_band(picture, _REFUSED_TEXT), notices)
 
 
 def draw_band(picture: Uint8Array, text: str) -> Uint8Array:

@@ -110,7 +110,7 @@ class EveryNth:
 
     def ask(self, pair: Pair) -> Asked:
         """See `Estimation`."""
-        is_due = self._count % self._every == 0
+        is_due = self._count % self._every == 0 and not pair.notices
         self._count += 1
         if self._preparing is None or not is_due:
             return Asked(pair, is_due)
@@ -118,6 +118,8 @@ class EveryNth:
 
     def answer(self, asked: Asked) -> Alignment:
         """See `Estimation`."""
+        if asked.pair.notices:
+            return _held(self._newest, asked.pair, self._prior)
         if self._newest is not None and not asked.is_due:
             return self._newest.carried_to(asked.pair, self._prior)
         self._newest = _Estimate(self._align(asked), asked.pair)
@@ -164,20 +166,20 @@ class InBackground:
         """See `Estimation`."""
         pair = asked.pair
         with self._changed:
-            if self._waits and not self._is_fresh(pair):
+            if self._waits and not self._is_fresh(pair) and not pair.notices:
                 self._look_at(pair)
                 self._changed.wait_for(lambda: self._failure is not None or self._is_fresh(pair))
             if self._failure is not None:
                 raise self._failure
             newest = self._newest
-        if newest is None:
-            return Alignment("refused", None, None, None, _hw(pair.rgb.frame), pair.ir.frame)
+        if newest is None or pair.notices:
+            return _held(newest, pair, self._prior)
         return newest.carried_to(pair, self._prior)
 
     def drawn(self, asked: Asked) -> None:
         """See `Estimation`. Now the network gets the pair: before, it would compete with the drawing of its picture."""
         with self._changed:
-            if self._count % self._every == 0:
+            if self._count % self._every == 0 and not asked.pair.notices:
                 self._look_at(asked.pair)
             self._count += 1
 
@@ -227,15 +229,22 @@ class _Estimate:
         """How much later `pair` was taken."""
         return max(0.0, pair.rgb.time_s - self._pair.rgb.time_s)
 
-    def carried_to(self, pair: Pair, prior: RigPrior) -> Alignment:
+    def carried_to(self, pair: Pair, prior: RigPrior, fresh_s: float = FRESH_S) -> Alignment:
         """The alignment itself for its own pair, and for a later one what is in this module's docstring."""
         if pair is self._pair:
             return self.alignment
         age_s = self.age_s(pair)
         state: State = self.alignment.state
-        if state != "refused" and age_s > FRESH_S:
+        if state != "refused" and age_s > fresh_s:
             state = "held" if age_s <= prior.hold_s else "refused"
         return self.alignment.carried_to(pair.ir.frame, _hw(pair.rgb.frame), state, age_s)
+
+
+def _held(newest: _Estimate | None, pair: Pair, prior: RigPrior) -> Alignment:
+    """The newest transform, never as `estimated`: for a pair of a frozen camera, which shows nothing of now."""
+    if newest is None:
+        return Alignment("refused", None, None, None, _hw(pair.rgb.frame), pair.ir.frame)
+    return newest.carried_to(pair, prior, fresh_s=-1.0)
 
 
 def _hw(frame: Frame) -> tuple[int, int]:

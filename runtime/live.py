@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +34,8 @@ from vr.runtime.sinks import (
 )
 from vr.runtime.sinks.targets import FileTarget, FolderTarget
 from vr.runtime.sources import SourcePair, open_pair
-from vr.runtime.sources.opening import is_camera
+from vr.runtime.sources.opening import Steps, is_camera
+from vr.runtime.sources.repeats import RepeatWatch
 from vr.runtime.stopping import Stop, stop_on_signals
 
 NO_DISPLAY = "no display found: running without a window (--no-window leaves this line out)"
@@ -130,7 +131,7 @@ class LiveRun:
         What one of them met is then in `failure`. Raises what the sources raise when they are opened.
         """
         with ExitStack() as opening:
-            sources = opening.enter_context(open_pair(self._options.ir, self._options.rgb, self._options.sources))
+            sources = opening.enter_context(self._open_sources())
             self._build(aligner, sources, on_frame)
             self._written = opening.enter_context(closing_sinks(self._sinks, self._say))
             opened = opening.pop_all()
@@ -158,12 +159,17 @@ class LiveRun:
         lost = self._pipeline.dropped_by_sinks
         return replace(report, written=self._written, search=aligner.search_text, dropped_by_sinks=lost)
 
+    def _open_sources(self) -> AbstractContextManager[SourcePair]:
+        options = self._options
+        steps = Steps(ir=[RepeatWatch()], rgb=[RepeatWatch()])
+        return open_pair(options.ir, options.rgb, options.sources, steps)
+
     def _build(self, aligner: Aligner | DeviceAligner, sources: SourcePair, on_frame: OnFrame) -> None:
         options, live = self._options, sources.rgb.live
         for sink in self._sinks:
             if isinstance(sink, VideoSink):
                 sink.start(sources.rgb.fps, may_skip=live)
-        self._pairing = pair_sources(sources.ir, sources.rgb, options.slop_ms, options.ir_offset_ms)
+        self._pairing = pair_sources(sources.ir, sources.rgb, options.time_rule)
         self._pipeline = Pipeline(
             self._pairing,
             estimation_for(aligner, parse_every(options.estimate_every), rig_prior(options.rig), live, self._workers),

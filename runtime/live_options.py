@@ -10,7 +10,7 @@ from vr.runtime.blend import View
 from vr.runtime.errors import InputError
 from vr.runtime.estimation import parse_every
 from vr.runtime.options import OPTIONS, Option
-from vr.runtime.pairing import DEFAULT_SLOP_MS
+from vr.runtime.pairing import AUTO, Between, TimeRule, parse_ms
 from vr.runtime.person_masks import MaskOptions
 from vr.runtime.rigs import DEFAULT_RIG
 from vr.runtime.search import DEFAULT_SEARCH
@@ -39,10 +39,23 @@ class LiveOptions:
     flows: Path | None = None
     overwrite: bool = False
     estimate_every: str = "1"
-    slop_ms: float = DEFAULT_SLOP_MS
-    ir_offset_ms: float = 0.0
+    slop_ms: str = AUTO
+    ir_offset_ms: str = "0"
+    ir_between: Between = "nearest"
     sources: SourceOptions = field(default_factory=SourceOptions)
     name: str = ""
+
+    @property
+    def finds_offset(self) -> bool:
+        """Whether the offset in time is to be estimated."""
+        return self.ir_offset_ms == AUTO
+
+    @property
+    def time_rule(self) -> TimeRule:
+        """How frames are paired; offset 0 if it is to be estimated. Raises InputError for what is no number."""
+        slop_ms = None if self.slop_ms == AUTO else parse_ms("--slop-ms", self.slop_ms)
+        offset_ms = 0.0 if self.finds_offset else parse_ms("--ir-offset-ms", self.ir_offset_ms)
+        return TimeRule(slop_ms, offset_ms, self.ir_between)
 
     def check(self) -> None:
         """Raises InputError for values out of range and outputs that would overwrite each other."""
@@ -52,6 +65,7 @@ class LiveOptions:
                 if fault is not None:
                     raise InputError(fault)
         parse_every(self.estimate_every)
+        self.time_rule.check()
         self.masks.check(self.mode)
         outputs = [path.resolve() for path in (self.record, self.transforms, self.flows) if path is not None]
         if len(set(outputs)) < len(outputs):

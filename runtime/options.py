@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vr.runtime.blend import VIEWS
+from vr.runtime.pairing import BETWEEN
 from vr.runtime.rigs import RIGS
 from vr.runtime.search import SEARCHES
 
@@ -72,6 +73,8 @@ class Option:
             fits = self.kind is bool
         elif isinstance(value, int):
             fits = self.kind in (int, float) or self.or_number
+        elif isinstance(value, float):
+            fits = self.kind is float or self.or_number
         else:
             fits = isinstance(value, str if self.kind is Path else self.kind)
         return None if fits else f"{name} is {value!r}; expected {_KINDS[self.kind]}"
@@ -120,13 +123,44 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             expected="a frame rate above 0",
         ),
         Option("ir_16bit", bool, "Ask the IR camera for raw 16-bit frames (Y16).", part="sources"),
+        Option(
+            "stall_after",
+            float,
+            "A camera that gives no frame for so long is closed and opened again, s.",
+            part="sources",
+            above=0,
+        ),
+        Option(
+            "wait_for_cameras",
+            bool,
+            "Wait for a camera that is not there at the start, instead of ending with an error.",
+            part="sources",
+        ),
     ),
     "Time": (
-        Option("slop_ms", float, "Largest time between the two frames of a pair, ms.", low=0, pair=True),
+        Option(
+            "slop_ms",
+            str,
+            "Largest time between the two frames of a pair, ms; auto: 1.25 periods of the IR camera, at least 100.",
+            or_number=True,
+            pair=True,
+            metavar="MS|auto",
+        ),
         Option(
             "ir_offset_ms",
-            float,
-            "How much later the IR recording started, ms, as vr-train prepare estimates it.",
+            str,
+            "An IR frame of time t was taken when the RGB clock was at t + offset, ms: how much later the IR recording "
+            "started, or minus what the IR camera is late; auto: found from what moves.",
+            or_number=True,
+            pair=True,
+            metavar="MS|auto",
+        ),
+        Option(
+            "ir_between",
+            str,
+            "Which IR frame an RGB frame gets: the nearest, the last one before (held), or the two around it, mixed "
+            "(interpolated; the picture waits for the later one).",
+            choices=BETWEEN,
             pair=True,
         ),
         Option(

@@ -28,10 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vr.runtime.alignment import Alignment
-from vr.runtime.blend import View, render
+from vr.runtime.blend import View, lone_picture, render
 from vr.runtime.estimation import Asked, Estimation
+from vr.runtime.geometry import SizeHw
 from vr.runtime.handover import Handover
-from vr.runtime.pairing import Pair, Pairing
+from vr.runtime.pairing import Alone, Pair, Pairing
 from vr.runtime.preprocess import to_bgr
 from vr.runtime.sinks import Output, Sink
 from vr.runtime.stopping import Stop
@@ -43,16 +44,21 @@ _LIGHT_AHEAD = 256
 
 @dataclass(frozen=True)
 class Read:
-    """What is asked for a pair, and how long it was waited for."""
+    """What is asked for a pair, or what there is without one, and how long it was waited for."""
 
-    asked: Asked
+    asked: Asked | Alone
     read_ms: float
+
+    @property
+    def shown(self) -> Pair | Alone:
+        """The frames."""
+        return self.asked if isinstance(self.asked, Alone) else self.asked.pair
 
 
 @dataclass(frozen=True)
 class _Aligned:
     read: Read
-    alignment: Alignment
+    alignment: Alignment | None
 
 
 class Pipeline:
@@ -80,6 +86,7 @@ class Pipeline:
         self._live, self._alpha, self._frames = live, alpha, frames
         self._view: View = view
         self._draws = any(sink.wants_picture for sink in sinks)
+        self._size_hw: SizeHw | None = None
         self._pairs = Handover[Read](_READ_AHEAD + workers)
         self._aligned = Handover[_Aligned](_ALIGNED_AHEAD)
         self._outputs = [(watch, Handover[Output](_LIGHT_AHEAD))]
@@ -152,13 +159,14 @@ class Pipeline:
             if pair is None:
                 return
             read_ms = (time.monotonic() - asked_s) * 1000.0
-            yield Read(self._estimation.ask(pair), read_ms)
+            yield Read(pair if isinstance(pair, Alone) else self._estimation.ask(pair), read_ms)
             count += 1
 
     def _align(self) -> None:
         try:
             for read in self._reads() if self._live else self._pairs:
-                if not self._aligned.put(_Aligned(read, self._estimation.answer(read.asked))):
+                alignment = None if isinstance(read.asked, Alone) else self._estimation.answer(read.asked)
+                if not self._aligned.put(_Aligned(read, alignment)):
                     break
         finally:
             self._pairs.abandon()
@@ -168,7 +176,8 @@ class Pipeline:
         try:
             for index, aligned in enumerate(self._aligned):
                 output = self._output(index, aligned)
-                self._estimation.drawn(aligned.read.asked)
+                if not isinstance(aligned.read.asked, Alone):
+                    self._estimation.drawn(aligned.read.asked)
                 if not all([outputs.put(output) for _, outputs in self._outputs]):
                     break
         finally:
@@ -178,17 +187,23 @@ class Pipeline:
 
     def _output(self, index: int, aligned: _Aligned) -> Output:
         read, alignment = aligned.read, aligned.alignment
-        pair = read.asked.pair
+        shown, timings_ms = read.shown, {} if alignment is None else alignment.timings_ms
+        time_s = shown.time_s if isinstance(shown, Alone) else shown.rgb.time_s
         start_s = time.monotonic()
-        picture = self._picture(alignment, pair) if self._draws else None
+        picture = self._picture(alignment, shown) if self._draws else None
         end_s = time.monotonic()
-        spent_ms = {**alignment.timings_ms, "draw": (end_s - start_s) * 1000.0}
-        total_ms = (end_s - pair.rgb.time_s) * 1000.0 if self._live else sum(spent_ms.values())
+        spent_ms = {**timings_ms, "draw": (end_s - start_s) * 1000.0}
+        total_ms = (end_s - time_s) * 1000.0 if self._live else sum(spent_ms.values())
         latency_ms = {"read": read.read_ms, **spent_ms, "total": total_ms}
-        return Output(index, pair.rgb.time_s, pair.ir, pair.rgb, alignment, latency_ms, picture)
+        return Output(index, time_s, shown.ir, shown.rgb, alignment, latency_ms, picture, shown.notices)
 
-    def _picture(self, alignment: Alignment, pair: Pair) -> NDArray[np.uint8]:
-        return render(self._view, alignment, to_bgr(pair.rgb.frame), self._alpha)
+    def _picture(self, alignment: Alignment | None, shown: Pair | Alone) -> NDArray[np.uint8]:
+        rgb = None if shown.rgb is None else to_bgr(shown.rgb.frame)
+        if alignment is not None and rgb is not None:
+            picture = render(self._view, alignment, rgb, self._alpha, shown.notices)
+            self._size_hw = picture.shape[0], picture.shape[1]
+            return picture
+        return lone_picture(rgb, None if shown.ir is None else shown.ir.frame, self._size_hw, shown.notices)
 
     def _write(self, write: Callable[[Output], None], outputs: Handover[Output]) -> None:
         try:

@@ -57,7 +57,6 @@ def test_values_reach_their_part() -> None:
         ("alpha", float("nan"), "--alpha is nan; expected 0"),
         ("fps", 0.0, "--fps is 0; expected a frame rate above 0"),
         ("frames", 0, "--frames is 0; expected 1 or more"),
-        ("ir_offset_ms", float("inf"), "--ir-offset-ms is inf; expected a number"),
         ("view", "both", "unknown --view 'both'; expected one of overlay, side-by-side"),
     ],
 )

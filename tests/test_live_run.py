@@ -169,7 +169,7 @@ def test_two_network_cameras(tmp_path: Path, model: Path) -> None:
         mjpeg_camera(lambda _index: picture, fps=30.0) as rgb,  # type: ignore[arg-type, return-value]
     ):
         options = LiveOptions(
-            *(ir, rgb, model), window=False, frames=30, transforms=tmp_path / "t.jsonl", slop_ms=150.0
+            *(ir, rgb, model), window=False, frames=30, transforms=tmp_path / "t.jsonl", slop_ms="150"
         )
         report = run_live(options)
     assert report.frames == 30 and report.pairing.unpaired_rgb < 10

@@ -1,9 +1,12 @@
-"""Cameras: the reader thread, its slot, its end, and what a user reads when there is no camera."""
+"""Cameras: the threads that read and supervise, the newest frames, and what a user reads when there is no camera."""
 
 import os
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,46 +16,52 @@ import pytest
 from tests.live_server import mjpeg_camera
 from vr.runtime.errors import InputError, StreamError
 from vr.runtime.sources import open_source
-from vr.runtime.sources.camera import CameraSource, as_gray16, display_name
+from vr.runtime.sources.camera import CameraSource, Watch
+from vr.runtime.sources.capture import Grabbed, as_gray16, display_name
+from vr.runtime.sources.opening import SourceOptions
+from vr.runtime.sources.presence import presence_of
 
 
 class ScriptedCapture:
-    """Frames that the test lets through one by one: a frame, an exception, or None for a failed grab."""
+    """Frames that the test lets through one by one: a frame, an exception, or None for one that came too late."""
+
+    fps, decode_errors = 25.0, 0
 
     def __init__(self, frames: Iterator[Any]) -> None:
         self.gate = threading.Semaphore(0)
-        self.released = threading.Event()
+        self.closed = threading.Event()
         self.asked = 0
         self._frames = frames
-        self._frame: Any = None
 
-    def grab(self) -> bool:
+    def read(self) -> Grabbed:
         self.asked += 1
         self.gate.acquire()
-        self._frame = next(self._frames)
-        if isinstance(self._frame, Exception):
-            raise self._frame
-        return self._frame is not None
+        frame = next(self._frames)
+        if isinstance(frame, Exception):
+            raise frame
+        return Grabbed(picture(0) if frame is None else frame, None if frame is None else time.monotonic())
 
-    def retrieve(self) -> tuple[bool, Any]:
-        return True, self._frame
-
-    def get(self, propId: int, /) -> float:
-        return {cv2.CAP_PROP_FRAME_HEIGHT: 48.0, cv2.CAP_PROP_FRAME_WIDTH: 64.0}.get(propId, 0.0)
-
-    def release(self) -> None:
-        self.released.set()
+    def close(self) -> None:
+        self.closed.set()
 
 
-def picture(index: int) -> np.ndarray:
-    return np.full((48, 64, 3), 8 * index % 256, np.uint8)
+def picture(index: int, hw: tuple[int, int] = (48, 64)) -> np.ndarray:
+    return np.full((*hw, 3), 8 * index % 256, np.uint8)
 
 
 def reader_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("camera ")]
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.startswith(("camera ", "supervisor "))]
 
 
-def test_network_camera_gives_frames_stamped_at_the_grab() -> None:
+def wait_for(what: Callable[[], object], seconds: float = 5.0) -> None:
+    end_s = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end_s, "it did not happen"
+        time.sleep(0.005)
+
+
+def test_network_camera_gives_frames_stamped_on_the_monotonic_clock() -> None:
     with mjpeg_camera(picture, fps=50.0) as url:
         before_s = time.monotonic()
         source = open_source(url, "rgb")
@@ -65,7 +74,7 @@ def test_network_camera_gives_frames_stamped_at_the_grab() -> None:
     times_s = [frame.time_s for frame in stamped]
     assert before_s < times_s[0] and times_s[-1] < after_s
     assert times_s == sorted(set(times_s))
-    assert all(int(f.frame.mean()) == pytest.approx(8 * f.index, abs=3) for f in stamped)
+    assert all(frame.frame.shape == (48, 64, 3) for frame in stamped)
     assert not reader_threads()
 
 
@@ -82,63 +91,150 @@ def test_a_slow_reader_gets_the_newest_frame_and_sees_the_gap() -> None:
     assert age_s < 0.25
 
 
-def test_a_network_camera_that_hangs_up_is_an_error_in_the_caller() -> None:
+def test_a_network_camera_that_hangs_up_is_opened_again() -> None:
     with mjpeg_camera(picture, fps=100.0, frames=10) as url:
         source = open_source(url, "rgb")
-        with pytest.raises(StreamError, match="ended after") as error:
-            while source.read() is not None:
-                pass
+        assert isinstance(source, CameraSource)
+        wait_for(lambda: source.counts.reconnects >= 1 and source.counts.frames >= 12)
+        counts = source.counts
+        assert counts.breaks >= 1 and counts.stalls == 0
         source.close()
-    assert isinstance(error.value.__cause__, StreamError)
+    assert not reader_threads()
 
 
-def test_the_slot_holds_one_frame_and_hands_it_out_once() -> None:
+def test_the_two_newest_frames_are_kept_or_more_if_asked() -> None:
     capture = ScriptedCapture(picture(index) for index in range(100))
-    source = CameraSource("test", capture)
-    assert source.newest(0.0) is None
+    source = CameraSource("test", lambda: capture)
+    assert source.fps == 25.0
+    assert source.recent() == [] and not source.wait_newer(-1, 0.0)
     capture.gate.release(3)
-    while capture.asked < 4:
-        time.sleep(0.001)
-    newest = source.newest(1.0)
-    assert newest is not None and newest.index == 2
-    assert source.newest(0.0) is None
-    capture.gate.release(2)
+    wait_for(lambda: capture.asked == 4)
+    assert [stamped.index for stamped in source.recent()] == [1, 2]
+    assert source.wait_newer(1, 0.0) and not source.wait_newer(2, 0.0)
+    source.keep(60.0)
+    capture.gate.release(3)
+    wait_for(lambda: capture.asked == 7)
+    assert [stamped.index for stamped in source.recent()] == [1, 2, 3, 4, 5]
+    capture.gate.release()
     source.close()
-    assert capture.released.wait(1.0)
+    assert capture.closed.wait(1.0)
 
 
-def test_the_exception_of_the_thread_is_raised_in_the_caller_and_chained() -> None:
-    fault = cv2.error("driver fault")
-    capture = ScriptedCapture(iter([picture(0), fault]))
-    source = CameraSource("test", capture)
-    capture.gate.release(2)
-    assert capture.released.wait(5.0)
-    last = source.newest(1.0)
-    assert last is not None and last.index == 0, "the last good frame comes first"
-    with pytest.raises(StreamError, match="driver fault") as error:
-        source.read()
-    assert error.value.__cause__ is fault
+def test_what_a_driver_throws_is_counted_and_the_camera_opened_again() -> None:
+    captures = [
+        ScriptedCapture(iter([picture(0), RuntimeError("driver fault")])),
+        ScriptedCapture(map(picture, count())),
+    ]
+    opened = iter(captures)
+    source = CameraSource("test", lambda: next(opened))
+    captures[0].gate.release(2)
+    captures[1].gate.release(1)
+    assert captures[0].closed.wait(5.0)
+    wait_for(lambda: source.counts.frames == 2)
+    assert (source.counts.breaks, source.counts.reconnects) == (1, 1)
+    assert [stamped.index for stamped in source.recent()] == [0, 1], "numbers go on"
+    captures[1].gate.release()
     source.close()
 
 
-def test_a_camera_without_frames_is_reported_as_stalled() -> None:
+def test_a_silent_camera_is_closed_and_opened_again_and_the_hanging_thread_left_behind() -> None:
+    captures = [ScriptedCapture(map(picture, count())) for _ in range(2)]
+    opened = iter(captures)
+    source = CameraSource("test", lambda: next(opened), Watch(stall_after_s=0.1))
+    captures[0].gate.release()
+    captures[1].gate.release()
+    wait_for(lambda: source.counts.frames == 1)
+    assert source.status.state == "running"
+    wait_for(lambda: source.counts.stalls >= 1)
+    assert source.status.state == "lost"
+    wait_for(lambda: source.counts.frames == 2)
+    assert not captures[0].closed.is_set(), "a capture is not freed under a thread that uses it"
+    captures[0].gate.release()
+    assert captures[0].closed.wait(5.0), "it ends once its driver returns"
+    assert source.counts.frames == 2, "what it still gave is not used"
+    captures[1].gate.release(1)
+    source.close()
+
+
+def test_a_camera_that_gives_no_frame_at_all_is_lost_and_counted() -> None:
     capture = ScriptedCapture(iter([]))
-    source = CameraSource("test", capture, stall_s=0.05)
-    with pytest.raises(StreamError, match=r"no frame for 0\.05 s"):
-        source.read()
+    source = CameraSource("test", lambda: capture, Watch(stall_after_s=0.05))
+    wait_for(lambda: source.counts.stalls == 1)
+    assert source.status.state == "lost" and source.status.age_s > 0.05
+    capture.gate.release()
+    source.close()
+
+
+def test_a_camera_that_does_not_open_in_time_is_an_error_at_the_start() -> None:
+    def hangs() -> ScriptedCapture:
+        time.sleep(0.4)
+        raise StreamError("too late")
+
+    start_s = time.monotonic()
+    with pytest.raises(StreamError, match=r"test did not answer within 0\.1 s"):
+        CameraSource("test", hangs, Watch(open_timeout_s=0.1, open_grace_s=0.0))
+    assert time.monotonic() - start_s < 0.35
+
+
+def test_a_camera_may_be_waited_for() -> None:
+    there = threading.Event()
+    capture = ScriptedCapture(map(picture, count()))
+
+    def opens() -> ScriptedCapture:
+        if not there.is_set():
+            raise StreamError("not there")
+        return capture
+
+    source = CameraSource("test", opens, Watch(wait_for_camera=True), presence=there.is_set)
+    wait_for(lambda: source.counts.breaks == 1)
+    assert source.status.state == "lost" and source.recent() == []
+    there.set()
+    capture.gate.release()
+    wait_for(lambda: source.counts.frames == 1)
+    capture.gate.release()
+    source.close()
+
+
+def test_frames_that_come_late_or_out_of_order_are_counted_and_not_used() -> None:
+    capture = ScriptedCapture(iter([picture(0), None, picture(1)]))
+    source = CameraSource("test", lambda: capture)
+    capture.gate.release(3)
+    wait_for(lambda: source.counts.frames == 2)
+    assert source.counts.late == 1
+    capture.gate.release()
+    source.close()
+
+
+def test_a_change_of_size_or_type_is_counted_and_survived() -> None:
+    frames = [picture(0), picture(1, (24, 32)), picture(2, (24, 32))[:, :, 0], picture(3, (24, 32))[:, :, 0]]
+    capture = ScriptedCapture(iter(frames))
+    source = CameraSource("test", lambda: capture)
+    capture.gate.release(4)
+    wait_for(lambda: source.counts.frames == 4)
+    assert source.counts.changes == 2
+    capture.gate.release()
+    source.close()
+
+
+def test_steps_see_every_frame_in_order() -> None:
+    capture, seen = ScriptedCapture(map(picture, count())), []
+    source = CameraSource("test", lambda: capture, steps=[lambda one: (seen.append(one.index), one)[1]])
+    capture.gate.release(5)
+    wait_for(lambda: source.counts.frames == 5)
+    assert seen == [0, 1, 2, 3, 4]
     capture.gate.release()
     source.close()
 
 
 def test_close_waits_for_a_hanging_driver_only_so_long() -> None:
     capture = ScriptedCapture(iter([picture(0), picture(1)]))
-    source = CameraSource("test", capture)
+    source = CameraSource("test", lambda: capture)
     start_s = time.monotonic()
     source.close()
     assert time.monotonic() - start_s < 4.0
-    assert not capture.released.is_set(), "a capture is not freed under a thread that uses it"
+    assert not capture.closed.is_set(), "a capture is not freed under a thread that uses it"
     capture.gate.release()
-    assert capture.released.wait(5.0)
+    assert capture.closed.wait(5.0)
 
 
 @pytest.mark.parametrize("layout", ["uint16", "bytes", "flat bytes", "flat uint16"])
@@ -150,14 +246,9 @@ def test_raw_16_bit_frames_arrive_in_every_layout_that_drivers_use(layout: str) 
         "flat bytes": expected.view(np.uint8).reshape(1, -1),
         "flat uint16": expected.reshape(1, -1),
     }[layout]
-    capture = ScriptedCapture(iter([raw]))
-    source = CameraSource("thermal", capture, is_16bit=True)
-    capture.gate.release()
-    stamped = source.newest(5.0)
-    assert stamped is not None and stamped.frame.dtype == np.uint16
-    np.testing.assert_array_equal(stamped.frame, expected)
-    capture.gate.release()
-    source.close()
+    frame = as_gray16(raw, (48, 64))
+    assert frame.dtype == np.uint16
+    np.testing.assert_array_equal(frame, expected)
 
 
 def test_8_bit_frames_of_a_camera_asked_for_16_bit_are_refused() -> None:
@@ -169,7 +260,7 @@ def test_8_bit_frames_of_a_camera_asked_for_16_bit_are_refused() -> None:
 def test_a_camera_that_is_not_there(spec: str) -> None:
     with pytest.raises(StreamError, match="check"):
         open_source(spec, "ir")
-    assert not reader_threads()
+    wait_for(lambda: not reader_threads())
 
 
 def test_unknown_kind_of_url() -> None:
@@ -177,16 +268,73 @@ def test_unknown_kind_of_url() -> None:
         open_source("ftp://host/video", "ir")
 
 
-def test_rtsp_goes_over_tcp_unless_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
-    monkeypatch.delenv(name, raising=False)
-    with pytest.raises(StreamError):
-        open_source("rtsp://127.0.0.1:9/x", "ir")
-    assert os.environ[name] == "rtsp_transport;tcp"
-    monkeypatch.setenv(name, "rtsp_transport;udp")
-    with pytest.raises(StreamError):
-        open_source("rtsp://127.0.0.1:9/x", "ir")
-    assert os.environ[name] == "rtsp_transport;udp"
+@pytest.mark.parametrize(("chosen", "expected"), [(None, "TCP"), ("rtsp_transport;udp", "UDP")])
+def test_rtsp_goes_over_tcp_unless_the_user_chose(
+    chosen: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", chosen)
+    assert f"RTP/AVP/{expected}" in rtsp_transport_asked_for().replace("RTP/AVP;", "RTP/AVP/UDP;")
+
+
+def rtsp_transport_asked_for() -> str:
+    """The Transport line of the SETUP that `open_source` sends to a server that knows just enough RTSP."""
+    sdp = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+    asked: list[str] = []
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, connection.makefile("rwb") as stream:
+            while request := b"".join(iter(stream.readline, b"\r\n")).decode():
+                lines = dict(line.split(": ", 1) for line in request.splitlines()[1:] if ": " in line)
+                if request.startswith("SETUP"):
+                    asked.append(lines["Transport"])
+                    return
+                body = sdp if request.startswith("DESCRIBE") else ""
+                head = f"RTSP/1.0 200 OK\r\nCSeq: {lines['CSeq']}\r\nPublic: DESCRIBE, SETUP\r\n"
+                head += f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n"
+                stream.write((head + body).encode())
+                stream.flush()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        with pytest.raises(StreamError):
+            open_source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/x", "ir")
+        thread.join(5)
+    return asked[0]
+
+
+def test_a_named_pipe_is_a_camera_whose_writer_may_come_and_go(tmp_path: Path) -> None:
+    path = tmp_path / "ir.pipe"
+    os.mkfifo(path)
+    source = open_source(str(path), "ir", SourceOptions(wait_for_cameras=True))
+    assert isinstance(source, CameraSource)
+    for round_ in (1, 2):
+        with path.open("wb", buffering=0) as stream:
+            goal = source.counts.frames + 3
+            end_s = time.monotonic() + 8.0
+            while source.counts.frames < goal and time.monotonic() < end_s:
+                stream.write(jpeg(round_))
+                time.sleep(0.02)
+        assert source.counts.frames >= goal
+        wait_for(lambda done=round_: source.counts.breaks == done)
+    assert source.counts.reconnects == 1
+    source.close()
+    assert not reader_threads()
+
+
+def jpeg(level: int) -> bytes:
+    return cv2.imencode(".jpg", picture(level))[1].tobytes()
+
+
+def test_presence(tmp_path: Path) -> None:
+    assert not presence_of(str(tmp_path / "video7"))() and presence_of(str(tmp_path))()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"rtsp://user:word@127.0.0.1:{server.getsockname()[1]}/x"
+        assert presence_of(url)()
+    assert not presence_of(url)()
 
 
 def test_passwords_are_not_shown() -> None:

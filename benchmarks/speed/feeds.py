@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +11,7 @@ from vr.runtime.pairing import Pair, PairingCounts
 from vr.runtime.preprocess import Frame
 from vr.runtime.sim import Simulator
 from vr.runtime.sources.base import Stamped
+from vr.runtime.sources.capture import Grabbed
 from vr.runtime.stopping import Stop
 
 SCENE_FRAMES, SCENE_FPS = 20, 30.0
@@ -50,26 +50,20 @@ class MemoryPairs:
 
 
 class PacedCapture:
-    """What a camera's driver looks like to `vr.runtime.sources.camera.CameraSource`: a frame every 1/fps s."""
+    """What an open camera looks like to `vr.runtime.sources.camera.CameraSource`: a frame every 1/fps s."""
+
+    decode_errors = 0
 
     def __init__(self, frames: Sequence[Frame], fps: float) -> None:
-        self._frames, self._fps = frames, fps
+        self._frames, self.fps = frames, fps
         self._start_s = time.monotonic()
         self._index = -1
 
-    def grab(self) -> bool:
-        """Waits until the next frame is due."""
+    def read(self) -> Grabbed:
+        """A copy, as a driver gives one; waits until it is due."""
         self._index += 1
-        time.sleep(max(0.0, self._start_s + self._index / self._fps - time.monotonic()))
-        return True
+        time.sleep(max(0.0, self._start_s + self._index / self.fps - time.monotonic()))
+        return Grabbed(self._frames[self._index % len(self._frames)].copy(), time.monotonic())
 
-    def retrieve(self) -> tuple[bool, Any]:
-        """A copy, as a driver gives one."""
-        return True, self._frames[self._index % len(self._frames)].copy()
-
-    def get(self, propId: int, /) -> float:
-        """The frame rate; nothing else is known."""
-        return self._fps if propId == cv2.CAP_PROP_FPS else 0.0
-
-    def release(self) -> None:
+    def close(self) -> None:
         """Nothing to free."""

@@ -79,7 +79,8 @@ def soak_row(name: str, path: Path, threads: int, frames: int) -> Row:
 
 def run_paced(aligner: Aligner, scene: Scene, frames: int, every: str, sinks: list[Sink]) -> int:
     """Runs the pipeline as `vr-live` does on cameras; returns how many RGB frames were dropped."""
-    cameras = [CameraSource(f"paced {side}", PacedCapture([pair[side] for pair in scene], FPS)) for side in (0, 1)]
+    captures = [PacedCapture([pair[side] for pair in scene], FPS) for side in (0, 1)]
+    cameras = [CameraSource("paced", lambda capture=capture: capture) for capture in captures]
     pairing = pair_sources(cameras[0], cameras[1])
     estimation = estimation_for(aligner, parse_every(every), rig_prior(DEFAULT_RIG), live=True)
     pipeline = Pipeline(

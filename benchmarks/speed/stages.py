@@ -73,7 +73,7 @@ def time_decoding(folder: Path, scene: Scene, calls: int) -> Timing:
     paths = [folder / "ir.mp4", folder / "rgb.mp4"]
     for side, path in enumerate(paths):
         write_video(path, [np.asarray(pair[side], np.uint8) for pair in scene], calls + 30)
-    sources = [VideoFileSource(path) for path in paths]
+    sources = [VideoFileSource(path, "rgb") for path in paths]
     try:
         return measure(lambda: [source.read() for source in sources], calls)
     finally:

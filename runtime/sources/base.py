@@ -1,5 +1,6 @@
 """What every source of frames offers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -16,11 +17,30 @@ class Stamped:
     time_s: seconds; `time.monotonic()` at the grab for a camera, seconds from the start of the recording
     otherwise.
     index: number of the frame in its source, from 0; a gap means that frames in between were not kept.
+    since_s: when the picture was first like this: earlier than `time_s` where a camera repeats itself, else None.
     """
 
     frame: Frame = field(repr=False)
     time_s: float
     index: int
+    since_s: float | None = None
+
+
+Step = Callable[[Stamped], Stamped]
+"""What is done to every frame of a source, in order, before anybody else sees it."""
+
+
+@dataclass(frozen=True)
+class CameraStatus:
+    """How a camera is doing.
+
+    state: `running`, or `lost` (not there, silent, or being opened). age_s: time since its last frame, or since it is
+    waited for. counts: see `vr.runtime.sources.camera.CameraCounts`.
+    """
+
+    state: Literal["running", "lost"]
+    age_s: float
+    counts: dict[str, int]
 
 
 class Source(Protocol):
@@ -61,11 +81,21 @@ class Source(Protocol):
 
 @runtime_checkable
 class LiveSource(Source, Protocol):
-    """A source whose frames come on their own."""
+    """A source whose frames come on their own, and which never ends: a camera that breaks off is opened again."""
 
-    def newest(self, wait_s: float) -> Stamped | None:
-        """The newest frame if it was not handed out before; waits for one up to `wait_s`, then None.
+    @property
+    def status(self) -> CameraStatus:
+        """How it is doing now."""
+        ...
 
-        Raises StreamError if the stream broke off or stalled.
-        """
+    def recent(self) -> list[Stamped]:
+        """The newest frames, oldest first, times rising; at least the two newest, as far as there are."""
+        ...
+
+    def wait_newer(self, index: int, wait_s: float) -> bool:
+        """Whether there is a frame with a higher number than `index`; waits for one up to `wait_s`."""
+        ...
+
+    def keep(self, seconds: float) -> None:
+        """How far back `recent` shall go."""
         ...

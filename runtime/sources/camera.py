@@ -1,218 +1,287 @@
-"""Cameras and network streams: one reader thread each, and a slot that holds the newest frame."""
+"""Cameras and network streams that are kept alive: watched, closed when they stall, and opened again for ever.
 
-import os
+    supervisor thread:  open -> [session thread: read, stamp, steps, newest frames] -> broken off or silent
+                          ^                                                                  |
+                          +----- wait 1, 2, 4 ... 30 s, less once it is there again <---------+
+
+A thread of its own reads every frame, since FFmpeg and drivers queue what is not read and the picture would grow older
+and older (opencv#23430). A session that hangs in a driver is left behind, and closes itself once the driver returns.
+"""
+
+import logging
 import threading
 import time
-from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from vr.runtime.errors import StreamError
+from vr.runtime.sources.base import CameraStatus, Stamped, Step
+from vr.runtime.sources.capture import OPEN_TIMEOUT_S, Capture, OpenCapture
+from vr.runtime.sources.presence import Presence, always_there
 
-from vr.runtime.errors import InputError, StreamError
-from vr.runtime.geometry import SizeHw
-from vr.runtime.preprocess import Frame
-from vr.runtime.sources.base import Stamped
-
-URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
-STALL_S = 10.0
-"""A camera that gives no frame for so long has stopped."""
+STALL_AFTER_S = 3.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+_STABLE_S = 3.0
+"""A session that gave frames for so long ends the series of waits: the next one begins with the shortest."""
+_WATCH_STEP_S = 0.1
+_PROBE_EVERY_S = 1.0
 _JOIN_S = 1.0
 _WAIT_STEP_S = 0.1
+_FRAMES_KEPT = 2
+_MOST_LEFT_BEHIND = 2
 _FALLBACK_FPS = 30.0
-_PLAUSIBLE_FPS = (1.0, 240.0)
-_NETWORK_TIMEOUT_MS = int(STALL_S * 1000)
 
 
-class Capture(Protocol):
-    """The part of cv2.VideoCapture that a reader thread uses."""
+@dataclass
+class CameraCounts:
+    """What happened to a camera so far.
 
-    def grab(self) -> bool:
-        """Takes the next frame, not yet decoded; False if there is none."""
-        ...
+    frames: good frames. decode_errors: damaged ones. late: old ones that a held-up connection delivered afterwards, or
+    that came out of order. changes: of the picture's size or type. stalls: times it was silent for too long.
+    breaks: times the connection broke off, or gave up while opening. reconnects: times it was opened again.
+    """
 
-    def retrieve(self) -> tuple[bool, Any]:
-        """Decodes the grabbed frame."""
-        ...
+    frames: int = 0
+    decode_errors: int = 0
+    late: int = 0
+    changes: int = 0
+    stalls: int = 0
+    breaks: int = 0
+    reconnects: int = 0
 
-    def get(self, propId: int, /) -> float:
-        """A cv2.CAP_PROP_* value, 0 where unknown."""
-        ...
+    def as_dict(self) -> dict[str, int]:
+        """By name."""
+        return asdict(self)
 
-    def release(self) -> None:
-        """Frees the device."""
-        ...
+
+@dataclass(frozen=True)
+class Watch:
+    """stall_after_s: a camera that gives nothing for so long is closed and opened again. open_timeout_s: how long it
+    may take to open; a connection gives up by itself then, and knows why, so it gets `open_grace_s` more.
+    wait_for_camera: one that is not there at the start is waited for, instead of being an error.
+    """
+
+    stall_after_s: float = STALL_AFTER_S
+    open_timeout_s: float = OPEN_TIMEOUT_S
+    open_grace_s: float = 2.0
+    wait_for_camera: bool = False
+
+
+@dataclass
+class _Session:
+    """One connection and its thread."""
+
+    state: Literal["opening", "open", "over"] = "opening"
+    started_s: float = field(default_factory=time.monotonic)
+    last_s: float | None = None
+    abandoned: bool = False
+    why: str = ""
+    error: Exception | None = None
+    thread: threading.Thread | None = None
 
 
 class CameraSource:
-    """The newest frame of a camera or network stream.
-
-    A thread of its own grabs every frame, since FFmpeg's and GStreamer's captures queue what is not read and
-    the picture would grow older and older (opencv#23430). It stamps the frame at the grab and overwrites a
-    one-frame slot.
-    """
+    """The newest frames of a camera. See `LiveSource`."""
 
     live = True
     length = None
 
-    def __init__(self, name: str, capture: Capture, stall_s: float = STALL_S, is_16bit: bool = False) -> None:
-        """Starts reading. `capture` is open, and from here on belongs to the thread, which releases it."""
-        self.name = name
-        self.fps = _plausible_fps(capture.get(cv2.CAP_PROP_FPS))
-        self._capture = capture
-        self._stall_s = stall_s
-        self._hw16 = _frame_hw(capture) if is_16bit else None
-        self._news = threading.Condition()
-        self._slot: Stamped | None = None
-        self._handed_out = -1
-        self._failure: Exception | None = None
-        self._last_s = time.monotonic()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
-        self._thread.start()
+    def __init__(
+        self,
+        name: str,
+        open_capture: OpenCapture,
+        watch: Watch | None = None,
+        steps: Sequence[Step] = (),
+        presence: Presence = always_there,
+    ) -> None:
+        """Starts. Unless told to wait for the camera, raises StreamError or InputError if it cannot be opened.
 
-    def newest(self, wait_s: float) -> Stamped | None:
-        """See `LiveSource.newest`."""
+        open_capture: called for every connection, in a thread. steps: what is done to every frame, in order.
+        presence: a cheap look whether the camera is there, between two tries.
+        """
+        self.name = name
+        self.fps = _FALLBACK_FPS
+        self.counts = CameraCounts()
+        self._open_capture, self._watch = open_capture, watch or Watch()
+        self._steps, self._presence = tuple(steps), presence
+        self._log = logging.getLogger(f"vr.camera.{name}")
+        self._news = threading.Condition()
+        self._kept: deque[Stamped] = deque()
+        self._keep_s = 0.0
+        self._stop = threading.Event()
+        self._left_behind: list[threading.Thread] = []
+        self._session = self._new_session()
+        self._supervisor = threading.Thread(target=self._supervise, name=f"supervisor {name}", daemon=True)
+        if not self._watch.wait_for_camera:
+            self._wait_until_open()
+        self._supervisor.start()
+
+    def keep(self, seconds: float) -> None:
+        """See `LiveSource`."""
+        self._keep_s = max(0.0, seconds)
+
+    def recent(self) -> list[Stamped]:
+        """See `LiveSource`."""
         with self._news:
-            self._news.wait_for(lambda: self._has_news() or self._failure is not None, timeout=wait_s)
-            if self._slot is not None and self._has_news():
-                self._handed_out = self._slot.index
-                return self._slot
-            if self._failure is not None:
-                raise StreamError(f"{self.name}: {self._failure}") from self._failure
-            if time.monotonic() - self._last_s > self._stall_s and not self._stop.is_set():
-                raise StreamError(f"{self.name} gave no frame for {self._stall_s:g} s; check the camera and its cable")
-            return None
+            return list(self._kept)
+
+    def wait_newer(self, index: int, wait_s: float) -> bool:
+        """See `LiveSource`."""
+        with self._news:
+            return self._news.wait_for(lambda: bool(self._kept) and self._kept[-1].index > index, timeout=wait_s)
+
+    @property
+    def status(self) -> CameraStatus:
+        """See `LiveSource`."""
+        session, now_s = self._session, time.monotonic()
+        with self._news:
+            last_s = self._kept[-1].time_s if self._kept else session.started_s
+        silent_s = now_s - (session.last_s or last_s)
+        running = session.state == "open" and session.last_s is not None and silent_s <= self._watch.stall_after_s
+        return CameraStatus("running" if running else "lost", now_s - last_s, self.counts.as_dict())
 
     def read(self) -> Stamped | None:
         """Waits for a frame newer than the last one; None after `close`."""
         while not self._stop.is_set():
-            if (stamped := self.newest(_WAIT_STEP_S)) is not None:
-                return stamped
+            if self.wait_newer(self._read_index, _WAIT_STEP_S):
+                newest = self.recent()[-1]
+                self._read_index = newest.index
+                return newest
         return None
 
+    _read_index = -1
+
     def close(self) -> None:
-        """Asks the thread to end and waits for it, at most a second."""
+        """Asks the threads to end and waits for them, at most about a second each."""
         self._stop.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join(_JOIN_S)
+        self._session.abandoned = True
+        for thread in (self._supervisor, self._session.thread):
+            if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+                thread.join(_JOIN_S)
 
-    def _has_news(self) -> bool:
-        return self._slot is not None and self._slot.index > self._handed_out
+    # The supervisor's thread
 
-    def _run(self) -> None:
-        try:
-            self._grab_until_stopped()
-        except Exception as error:
-            # Whatever it is, it belongs to the caller, who meets it at the next frame.
-            with self._news:
-                self._failure = error
-                self._news.notify_all()
-        finally:
-            self._capture.release()
+    def _wait_until_open(self) -> None:
+        while self._session.state == "opening" and not self._is_silent(self._session):
+            time.sleep(0.005)
+        session = self._session
+        if session.state == "open":
+            return
+        self._stop.set()
+        session.abandoned = True
+        if session.error is not None:
+            raise session.error
+        raise StreamError(f"{self.name} did not answer within {self._watch.open_timeout_s:g} s; check it and its cable")
 
-    def _grab_until_stopped(self) -> None:
-        index = 0
+    def _supervise(self) -> None:
+        wait_s = 0.5 * FIRST_WAIT_S
         while not self._stop.is_set():
-            ok = self._capture.grab()
-            time_s = time.monotonic()
-            ok, frame = self._capture.retrieve() if ok else (False, None)
-            if not ok or frame is None:
-                raise StreamError(f"the stream ended after {index} frames; check the camera and its connection")
-            if self._hw16 is not None:
-                frame = as_gray16(frame, self._hw16)
-            with self._news:
-                self._slot = Stamped(frame, time_s, index)
-                self._last_s = time_s
-                self._news.notify_all()
-            index += 1
+            stable = self._watch_session()
+            if self._stop.is_set():
+                return
+            wait_s = FIRST_WAIT_S if stable else min(2.0 * wait_s, LONGEST_WAIT_S)
+            self._log.warning("%s: %s; trying again within %.0f s", self.name, self._session.why, wait_s)
+            self._pause(wait_s)
+            if not self._stop.is_set():
+                self._session = self._new_session()
+
+    def _watch_session(self) -> bool:
+        """Until it is over, or silent for too long; whether it had been stable."""
+        session = self._session
+        while not self._stop.wait(_WATCH_STEP_S) and session.state != "over":
+            if self._is_silent(session):
+                session.abandoned = True
+                was_open, limit_s = session.state == "open", self._limit_s(session)
+                self.counts.stalls += was_open
+                self.counts.breaks += not was_open
+                session.why = f"no {'frame' if was_open else 'answer'} for {limit_s:g} s"
+                break
+        else:
+            self.counts.breaks += not self._stop.is_set()
+        return session.last_s is not None and session.last_s - session.started_s >= _STABLE_S
+
+    def _limit_s(self, session: _Session) -> float:
+        watch = self._watch
+        return watch.stall_after_s if session.state == "open" else watch.open_timeout_s + watch.open_grace_s
+
+    def _is_silent(self, session: _Session) -> bool:
+        return time.monotonic() - (session.last_s or session.started_s) > self._limit_s(session)
+
+    def _pause(self, wait_s: float) -> None:
+        """Waits, but no longer than until the camera appears again, and while too many sessions hang."""
+        end_s, was_there = time.monotonic() + wait_s, self._presence()
+        while not self._stop.wait(min(_PROBE_EVERY_S, max(_WATCH_STEP_S, end_s - time.monotonic()))):
+            self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
+            if len(self._left_behind) >= _MOST_LEFT_BEHIND:
+                continue
+            if time.monotonic() >= end_s:
+                return
+            is_there = self._presence()
+            if is_there and not was_there:
+                return
+            was_there = is_there
+
+    # The session's thread
+
+    def _new_session(self) -> _Session:
+        previous = getattr(self, "_session", None)
+        if previous is not None and previous.thread is not None and previous.thread.is_alive():
+            self._left_behind.append(previous.thread)
+        session = _Session()
+        session.thread = threading.Thread(target=self._run, args=(session,), name=f"camera {self.name}", daemon=True)
+        session.thread.start()
+        return session
+
+    def _run(self, session: _Session) -> None:
+        capture: Capture | None = None
+        try:
+            capture = self._open_capture()
+            session.state = "open"
+            self._opened(capture, session)
+            self._read_until_over(capture, session)
+        except Exception as error:
+            # Whatever a driver throws, the supervisor tries again.
+            session.error, session.why = error, str(error) or type(error).__name__
+        finally:
+            if capture is not None:
+                capture.close()
+            session.state = "over"
+
+    def _opened(self, capture: Capture, session: _Session) -> None:
+        self.fps = capture.fps
+        session.last_s = session.started_s = time.monotonic()
+        if self._kept or self.counts.breaks or self.counts.stalls:
+            self.counts.reconnects += 1
+            self._log.warning("%s: open again", self.name)
+
+    def _read_until_over(self, capture: Capture, session: _Session) -> None:
+        errors_before = self.counts.decode_errors
+        while not self._stop.is_set() and not session.abandoned:
+            grabbed = capture.read()
+            session.last_s = time.monotonic()
+            self.counts.decode_errors = errors_before + capture.decode_errors
+            if session.abandoned:
+                return
+            newest_s = self._kept[-1].time_s if self._kept else float("-inf")
+            if grabbed.time_s is None or grabbed.time_s <= newest_s:
+                self.counts.late += 1
+                continue
+            self._take(Stamped(grabbed.frame, grabbed.time_s, self.counts.frames))
+
+    def _take(self, stamped: Stamped) -> None:
+        for step in self._steps:
+            stamped = step(stamped)
+        if self._kept and _kind(self._kept[-1]) != _kind(stamped):
+            self.counts.changes += 1
+        with self._news:
+            self.counts.frames += 1
+            self._kept.append(stamped)
+            while len(self._kept) > _FRAMES_KEPT and self._kept[1].time_s < stamped.time_s - self._keep_s:
+                self._kept.popleft()
+            self._news.notify_all()
 
 
-def open_camera(spec: str, is_16bit: bool = False) -> CameraSource:
-    """Opens a camera index ("0"), a device path ("/dev/video0") or a stream URL, and starts its thread.
-
-    is_16bit: ask a thermal camera for its raw 16-bit values (Y16); frames are then (h, w) uint16.
-    Raises StreamError if there is no such camera or it does not answer, InputError for an unknown kind of
-    URL.
-    """
-    name = display_name(spec)
-    capture = _open_url(spec) if "://" in spec else _open_device(spec)
-    if not capture.isOpened():
-        capture.release()
-        raise StreamError(f"cannot open camera {name}; {_what_to_check(spec)}")
-    if is_16bit:
-        _ask_for_16bit(capture, name)
-    return CameraSource(f"camera {name}", capture, is_16bit=is_16bit)
-
-
-def display_name(spec: str) -> str:
-    """The spec as it may be shown: `rtsp://user:secret@host/path` becomes `rtsp://host/path`."""
-    if "://" not in spec:
-        return spec
-    parts = urlsplit(spec)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def as_gray16(frame: NDArray[Any], size_hw: SizeHw) -> Frame:
-    """A raw Y16 frame as (h, w) uint16.
-
-    Drivers give it as uint16, as bytes (h, w, 2), or flattened to one row (opencv#27166); the bytes are
-    little-endian. Raises StreamError if the frame does not hold `size_hw` 16-bit values.
-    """
-    h, w = size_hw
-    if frame.nbytes != 2 * h * w:
-        raise StreamError(
-            f"a frame of {frame.nbytes} bytes is no 16-bit picture of {w}x{h} px; leave the 16-bit option out"
-        )
-    return np.ascontiguousarray(frame).view("<u2").reshape(h, w).astype(np.uint16, copy=False)
-
-
-def _open_url(spec: str) -> cv2.VideoCapture:
-    if urlsplit(spec).scheme not in URL_SCHEMES:
-        raise InputError(
-            f"cannot open {display_name(spec)}; expected one of {', '.join(s + '://' for s in URL_SCHEMES)}"
-        )
-    # UDP loses packets, which shows as smeared frames. OpenCV takes this option from the environment only.
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
-    timeouts = [
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-        _NETWORK_TIMEOUT_MS,
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-        _NETWORK_TIMEOUT_MS,
-    ]
-    return cv2.VideoCapture(spec, cv2.CAP_FFMPEG, timeouts)
-
-
-def _open_device(spec: str) -> cv2.VideoCapture:
-    if spec.isdecimal():
-        return cv2.VideoCapture(int(spec))
-    if not Path(spec).exists():
-        raise StreamError(f"camera {spec} does not exist; {_what_to_check(spec)}")
-    return cv2.VideoCapture(spec, cv2.CAP_V4L2)
-
-
-def _what_to_check(spec: str) -> str:
-    if "://" in spec:
-        return "check the address, the network and the camera's user name and password"
-    return "check that it is plugged in and that no other program uses it (Linux: v4l2-ctl --list-devices)"
-
-
-def _ask_for_16bit(capture: cv2.VideoCapture, name: str) -> None:
-    """The order counts: setting the format resets the conversion (flirpy#7)."""
-    wanted = cv2.VideoWriter.fourcc(*"Y16 ")
-    capture.set(cv2.CAP_PROP_FOURCC, wanted)
-    capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-    if int(capture.get(cv2.CAP_PROP_FOURCC)) != wanted:
-        capture.release()
-        raise StreamError(f"camera {name} does not offer 16-bit frames (Y16); leave the 16-bit option out")
-
-
-def _frame_hw(capture: Capture) -> SizeHw:
-    return int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-
-
-def _plausible_fps(fps: float) -> float:
-    low, high = _PLAUSIBLE_FPS
-    return fps if low <= fps <= high else _FALLBACK_FPS
+def _kind(stamped: Stamped) -> tuple[object, ...]:
+    return stamped.frame.shape, stamped.frame.dtype

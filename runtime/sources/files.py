@@ -5,12 +5,15 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
+from av.error import FFmpegError
 
-from vr.runtime.errors import InputError
+from vr.runtime.errors import InputError, StreamError
 from vr.runtime.preprocess import Frame, check_frame
 from vr.runtime.sources.base import Role, Stamped
+from vr.runtime.sources.decoding import Decoder, plausible_fps
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 DEFAULT_FPS = 30.0
@@ -18,32 +21,32 @@ _PLAUSIBLE_FPS = (0.1, 1000.0)
 
 
 class VideoFileSource:
-    """Every frame of a video file, with the file's own timestamps."""
+    """Every whole frame of a video file, with the file's own timestamps from the first frame on."""
 
     live = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, role: Role) -> None:
         """Opens the file and decodes its first frame. Raises InputError if either fails."""
         _check_file(path, "video")
         self.name = str(path)
-        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise InputError(
-                f"cannot read {path} as a video; expected a file that FFmpeg can play (MP4, AVI, MKV, ...)"
-            )
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if _PLAUSIBLE_FPS[0] <= fps <= _PLAUSIBLE_FPS[1] else DEFAULT_FPS
-        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.length = count if count > 0 else None
+        self._decoder = _open_video(path, role)
+        self.fps = plausible_fps(self._decoder.fps, *_PLAUSIBLE_FPS)
+        self.length = self._decoder.length
         self._count = 0
+        self._start_s: float | None = None
         self._last_s = -1.0
         self._first = self._next()
         if self._first is None:
             self.close()
             raise InputError(f"video {path} has no readable frame; record or convert it again")
 
+    @property
+    def decode_errors(self) -> int:
+        """Frames so far that are damaged, and were left out."""
+        return self._decoder.errors
+
     def read(self) -> Stamped | None:
-        """The next frame, (H, W, 3) uint8; None at the end of the file."""
+        """The next frame, RGB (H, W, 3) uint8, IR also (h, w) uint8 or uint16; None at the end of the file."""
         if self._first is not None:
             first, self._first = self._first, None
             return first
@@ -51,19 +54,36 @@ class VideoFileSource:
 
     def close(self) -> None:
         """Closes the file."""
-        self._capture.release()
+        self._decoder.close()
 
     def _next(self) -> Stamped | None:
-        ok, frame = self._capture.read()
-        if not ok:
+        try:
+            decoded = self._decoder.read()
+        except StreamError:
+            # A file that was cut off: what is there of it is used.
+            decoded = None
+        if decoded is None:
             return None
-        time_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
-        if not time_s > self._last_s:
-            # Raw streams carry no timestamps: every frame claims to be the first.
-            time_s = self._last_s + 1.0 / self.fps if self._count else 0.0
-        stamped = Stamped(frame, time_s, self._count)  # type: ignore[arg-type]
-        self._count, self._last_s = self._count + 1, time_s
+        stamped = Stamped(decoded.frame, self._time_s(decoded.time_s), self._count)
+        self._count, self._last_s = self._count + 1, stamped.time_s
         return stamped
+
+    def _time_s(self, media_s: float | None) -> float:
+        """Raw streams carry no timestamps, and those of damaged files may go back."""
+        if media_s is not None and self._start_s is None:
+            self._start_s = media_s
+        time_s = self._last_s if media_s is None or self._start_s is None else media_s - self._start_s
+        return time_s if time_s > self._last_s else self._last_s + 1.0 / self.fps if self._count else 0.0
+
+
+def _open_video(path: Path, role: Role) -> Decoder:
+    try:
+        # "file:" lest a name with a colon is taken for a protocol.
+        return Decoder(av.open(f"file:{path}", metadata_errors="replace"), f"video {path}", role, live=False)
+    except (FFmpegError, OSError, ValueError) as error:
+        raise InputError(
+            f"cannot read {path} as a video; expected a file that FFmpeg can play (MP4, AVI, MKV, ...)"
+        ) from error
 
 
 class ImageSequenceSource:
@@ -106,7 +126,7 @@ def open_files(spec: str, role: Role, fps: float = DEFAULT_FPS) -> VideoFileSour
     """
     images = list_images(spec)
     if images is None:
-        return VideoFileSource(Path(spec))
+        return VideoFileSource(Path(spec), role)
     return ImageSequenceSource(_describe(spec), images, role, fps)
 
 

@@ -52,26 +52,27 @@ def open_recording(spec: str, role: Role, fps: float) -> Recording:
     images = list_images(spec)
     if images is not None:
         return ImageRecording(spec, images, role, fps)
-    VideoFileSource(Path(spec)).close()
-    return VideoRecording(spec)
+    VideoFileSource(Path(spec), role).close()
+    return VideoRecording(spec, role)
 
 
 class VideoRecording:
     """A video file. FFmpeg leaves out what it cannot decode, so frames that the file promises may be missing."""
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: str, role: Role) -> None:
         self.name = spec
         self.faults = Faults()
+        self._role: Role = role
 
     def frames(self) -> Iterator[Stamped]:
         """See `Recording`."""
         self.faults = Faults()
-        with closing(VideoFileSource(Path(self.name))) as source:
+        with closing(VideoFileSource(Path(self.name), self._role)) as source:
             count = 0
             for stamped in _same_size(iter(source.read, None), self.name, self.faults):
                 count = stamped.index + 1
                 yield stamped
-            missing = (source.length or 0) - count
+            missing = max(source.decode_errors, (source.length or 0) - count)
             if missing > 0:
                 self.faults.add(f"{self.name}: {missing} of {source.length} frames cannot be decoded", missing)
 

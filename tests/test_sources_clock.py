@@ -1,0 +1,71 @@
+"""When frames were taken: jitter, held-up connections, drifting and jumping clocks."""
+
+import numpy as np
+import pytest
+
+from vr.runtime.sources.clock import ArrivalClock, MediaClock
+
+
+def stamps(clock: MediaClock | ArrivalClock, media_s: np.ndarray, arrival_s: np.ndarray) -> list[float | None]:
+    return [clock.stamp(float(m), float(a)) for m, a in zip(media_s, arrival_s, strict=True)]
+
+
+def test_jitter_of_the_network_is_taken_out() -> None:
+    rng = np.random.default_rng(0)
+    media_s = np.arange(300) / 30.0 + 77.0
+    arrival_s = 1000.0 + media_s + 0.05 + rng.exponential(0.01, 300)
+    found = np.array(stamps(MediaClock(), media_s, arrival_s), float)
+    error_s = found - (1000.0 + media_s + 0.05)
+    assert np.abs(error_s[30:]).max() < 0.003 < np.std(arrival_s - media_s)
+
+
+@pytest.mark.parametrize("ppm", [-200.0, 200.0])
+def test_a_drifting_clock_is_followed(ppm: float) -> None:
+    media_s = np.arange(30 * 600) / 30.0
+    arrival_s = media_s * (1.0 + ppm * 1e-6) + 50.0
+    found = np.array(stamps(MediaClock(), media_s, arrival_s), float)
+    assert np.abs(found - arrival_s).max() < 0.001
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -10.0])
+def test_a_clock_that_jumps_is_believed_at_once(jump_s: float) -> None:
+    arrival_s = 50.0 + np.arange(120) / 30.0
+    media_s = arrival_s - 50.0 + np.where(np.arange(120) >= 60, jump_s, 0.0)
+    found = np.array(stamps(MediaClock(), media_s, arrival_s), float)
+    assert found == pytest.approx(arrival_s)
+
+
+def test_what_a_connection_held_up_is_stamped_as_old_as_it_is() -> None:
+    """Two seconds of nothing, then the 60 frames of that time within 60 ms."""
+    media_s = np.arange(150) / 30.0
+    arrival_s = media_s + 50.0
+    held = (media_s > 2.0) & (media_s < 4.0)
+    arrival_s[held] = 54.0 + np.arange(held.sum()) / 1000.0
+    found = np.array(stamps(MediaClock(), media_s, arrival_s), float)
+    assert found == pytest.approx(media_s + 50.0)
+
+
+def test_without_timestamps_of_its_own_a_stream_is_stamped_on_arrival() -> None:
+    assert MediaClock().stamp(None, 12.5) == 12.5
+    arrival_s = np.arange(50) / 30.0
+    assert stamps(ArrivalClock(30.0), arrival_s, arrival_s) == list(arrival_s)
+
+
+@pytest.mark.parametrize("fps", [9.0, 30.0])
+def test_what_comes_in_one_go_after_a_gap_is_old(fps: float) -> None:
+    before_s = np.arange(30) / fps
+    burst_s = before_s[-1] + 2.0 + np.arange(20) * 0.002
+    after_s = burst_s[-1] + (1 + np.arange(20)) / fps
+    arrival_s = np.concatenate([before_s, burst_s, after_s])
+    found = stamps(ArrivalClock(fps), arrival_s, arrival_s)
+    assert found[:30] == list(before_s)
+    assert found[30:50] == [None] * 20
+    assert found[50:] == list(after_s)
+
+
+def test_a_camera_that_is_faster_after_a_gap_is_not_taken_for_old_for_long() -> None:
+    before_s = np.arange(20) / 5.0
+    after_s = before_s[-1] + 5.0 + np.arange(150) / 60.0
+    found = stamps(ArrivalClock(5.0), *[np.concatenate([before_s, after_s])] * 2)
+    assert found[-1] is not None
+    assert next(i for i, s in enumerate(found[20:]) if s is not None) / 60.0 < 2.1
