@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vr.runtime.blend import VIEWS
+from vr.runtime.embedded import EMBEDDED
+from vr.runtime.providers import PROVIDER_CHOICES
 from vr.runtime.rigs import RIGS
 from vr.runtime.search import SEARCHES
 
 Part = Literal["", "masks", "sources", "run", "command"]
+AUTO = "auto"
 _KINDS = {str: "a text", Path: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _SOURCE = "camera index, /dev/video*, rtsp:// or http(s):// URL, video file, image folder, glob, or sim:"
 
@@ -28,7 +31,8 @@ class Option:
     and "command" is none: the command line alone has it.
     low, high: bounds of a number, both allowed. above: bound that is not allowed itself. choices: of a text.
     expected: what to call the allowed values, instead of what follows from the bounds.
-    or_number: a text that may be written as a whole number in TOML. is_source: a text that may name a file.
+    or_auto: a text that is auto, or a whole number within the bounds. is_source: a text that names a camera or a file.
+    built_in: names that are no files.
     pair: one pair of several may set it for itself; "only": nothing else can.
     example: a value for people to begin with, where there is no default.
     """
@@ -42,8 +46,9 @@ class Option:
     above: float | None = None
     choices: tuple[str, ...] = ()
     expected: str = ""
-    or_number: bool = False
+    or_auto: bool = False
     is_source: bool = False
+    built_in: tuple[str, ...] = ()
     pair: bool | Literal["only"] = False
     metavar: str | None = None
     example: Any = None
@@ -62,6 +67,8 @@ class Option:
         """What is wrong with a value of the right type, None if it may be used; `name` is what to call the option."""
         if self.choices and value not in self.choices:
             return f"unknown {name} {value!r}; expected one of {', '.join(self.choices)}"
+        if self.or_auto and value != AUTO and not (value.isdecimal() and self._is_within(int(value))):
+            return f"{name} is {value!r}; expected auto, or {self.expected or self._bounds()}"
         if isinstance(value, int | float) and not self._is_within(value):
             return f"{name} is {value:g}; expected {self.expected or self._bounds()}"
         return None
@@ -71,10 +78,12 @@ class Option:
         if isinstance(value, bool):
             fits = self.kind is bool
         elif isinstance(value, int):
-            fits = self.kind in (int, float) or self.or_number
+            fits = self.kind in (int, float) or self.or_auto or self.is_source
         else:
             fits = isinstance(value, str if self.kind is Path else self.kind)
-        return None if fits else f"{name} is {value!r}; expected {_KINDS[self.kind]}"
+        # An address may hold a password.
+        shown = f"a {type(value).__name__}" if self.is_source else repr(value)
+        return None if fits else f"{name} is {shown}; expected {_KINDS[self.kind]}"
 
     def _is_within(self, value: float) -> bool:
         low = -math.inf if self.low is None else self.low
@@ -96,7 +105,6 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             str,
             f"Infrared frames: {_SOURCE}.",
             pair=True,
-            or_number=True,
             is_source=True,
             example="rtsp://10.0.0.11/ir",
         ),
@@ -105,7 +113,6 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             str,
             "Colour frames: as --ir.",
             pair=True,
-            or_number=True,
             is_source=True,
             example="rtsp://10.0.0.11/rgb",
         ),
@@ -134,7 +141,9 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             str,
             "Ask the network for every N-th pair only, or (auto) as often as there is time for: the pictures in "
             "between are drawn by its newest answer.",
-            or_number=True,
+            low=1,
+            expected="every how many pairs, from 1",
+            or_auto=True,
             pair=True,
             metavar="N|auto",
         ),
@@ -144,9 +153,10 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             "model",
             Path,
             "ONNX file of vr-export, or a built-in model: default, small, clean or dense.",
+            built_in=EMBEDDED,
             example="small",
         ),
-        Option("provider", str, "auto, cpu, cuda, tensorrt or openvino."),
+        Option("provider", str, "auto, cpu, cuda, tensorrt or openvino.", choices=PROVIDER_CHOICES),
         Option(
             "threads",
             int,
@@ -196,7 +206,10 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             str,
             "Level above which IR is a person, 0 to 255; for --mode mask.",
             part="masks",
-            or_number=True,
+            low=0,
+            high=255,
+            expected="a level from 0 to 255",
+            or_auto=True,
             metavar="auto|N",
         ),
     ),
@@ -226,6 +239,16 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
         Option("overwrite", bool, "Replace existing output files."),
     ),
     "Running": (
+        Option(
+            "config",
+            Path,
+            "TOML file with any of these options, and with [[pair]] tables for several pairs; what is given here comes "
+            "before it.",
+            part="command",
+        ),
+        Option(
+            "print_config", bool, "Print such a file, with the options given here filled in, and exit.", part="command"
+        ),
         Option("frames", int, "Stop after so many frames.", low=1, example=1000),
         Option("quiet", bool, "Print nothing but errors.", part="run"),
     ),

@@ -8,6 +8,7 @@ from vr.runtime.errors import InputError
 from vr.runtime.geometry import Float64Array
 from vr.runtime.sources.base import Role, Source
 from vr.runtime.sources.camera import open_camera
+from vr.runtime.sources.credentials import resolve
 from vr.runtime.sources.files import DEFAULT_FPS, open_files
 from vr.runtime.sources.sim import PREFIX, SimScene, SimSource, parse_sim
 
@@ -43,7 +44,7 @@ def open_source(spec: str, role: Role, options: SourceOptions | None = None) -> 
     if spec.startswith(PREFIX):
         return SimSource(SimScene(parse_sim(spec)), role)
     if is_camera(spec):
-        return open_camera(spec, is_16bit=options.ir_16bit and role == "ir")
+        return open_camera(resolve(spec, role), is_16bit=options.ir_16bit and role == "ir")
     return open_files(spec, role, options.fps)
 
 
