@@ -12,6 +12,7 @@ from vr.runtime.options import OPTIONS, OPTIONS_BY_GROUP, Option
 
 if TYPE_CHECKING:
     from vr.runtime.config import PairTable
+    from vr.runtime.sources.base import Role
 
 app = typer.Typer(add_completion=False)
 
@@ -77,17 +78,28 @@ app.command()(live)
 
 def _run(pairs: list[LiveOptions], run: RunOptions, warnings: list[str]) -> None:
     from vr.runtime.live import run_pairs
+    from vr.runtime.logs import logging_to, said_and_logged
     from vr.runtime.sources.quiet import quiet_opencv
     from vr.runtime.terminal import open_console, print_report, progress_bar
 
     quiet_opencv()
+    run.check()
     console = open_console(run.quiet)
-    for warning in warnings:
-        console.print(warning)
-    with progress_bar(run.quiet) as on_frame:
-        reports = run_pairs(pairs, console.print, on_frame)
+    with logging_to(run, _secrets(pairs)), progress_bar(run.quiet) as on_frame:
+        say = said_and_logged(console.print)
+        for warning in warnings:
+            say(warning)
+        reports = run_pairs(pairs, say, on_frame, run)
     for options, report in zip(pairs, reports, strict=True):
         print_report(console, report, options.name)
+
+
+def _secrets(pairs: list[LiveOptions]) -> list[str]:
+    """Of all cameras. Raises InputError for a variable that an address names and nobody has set."""
+    from vr.runtime.sources.credentials import secrets_of
+
+    roles: tuple[Role, ...] = ("ir", "rgb")
+    return [secret for options in pairs for role in roles for secret in secrets_of(getattr(options, role), role)]
 
 
 def main() -> None:

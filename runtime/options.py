@@ -65,6 +65,8 @@ class Option:
 
     def fault(self, value: Any, name: str) -> str | None:
         """What is wrong with a value of the right type, None if it may be used; `name` is what to call the option."""
+        if value is None:
+            return None
         if self.choices and value not in self.choices:
             return f"unknown {name} {value!r}; expected one of {', '.join(self.choices)}"
         if self.or_auto and value != AUTO and not (value.isdecimal() and self._is_within(int(value))):
@@ -251,6 +253,29 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
         ),
         Option("frames", int, "Stop after so many frames.", low=1, example=1000),
         Option("quiet", bool, "Print nothing but errors.", part="run"),
+        Option(
+            "log_file",
+            Path,
+            "Log into this file, and go on with a new one on SIGHUP; default: warnings on stderr.",
+            part="run",
+            example="vr-live.log",
+        ),
+        Option("log_format", str, "text, or json: one object per line.", part="run", choices=("text", "json")),
+        Option(
+            "log_level",
+            str,
+            "debug, info, warning or error; default: info in a file, warning on stderr.",
+            part="run",
+            choices=("debug", "info", "warning", "error"),
+            example="info",
+        ),
+        Option(
+            "status_file",
+            Path,
+            "Write how it goes into this JSON file, once a second; vr-health FILE reads it.",
+            part="run",
+            example="/run/vr-live/status.json",
+        ),
     ),
 }
 OPTIONS: dict[str, Option] = {option.key: option for group in OPTIONS_BY_GROUP.values() for option in group}

@@ -1,7 +1,8 @@
 """From the text of `--ir` and `--rgb` to open sources."""
 
+import threading
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from vr.runtime.errors import InputError
@@ -66,10 +67,23 @@ def open_pair(ir: str, rgb: str, options: SourceOptions | None = None) -> Genera
     if ir.startswith(PREFIX) or rgb.startswith(PREFIX):
         yield _open_sim_pair(ir, rgb)
         return
-    with ExitStack() as stack:
-        ir_source = stack.enter_context(closing(open_source(ir, "ir", options)))
-        rgb_source = stack.enter_context(closing(open_source(rgb, "rgb", options)))
+    ir_source = open_source(ir, "ir", options)
+    with ExitStack() as opening:
+        opening.callback(ir_source.close)
+        rgb_source = open_source(rgb, "rgb", options)
+        opening.pop_all()
+    try:
         yield SourcePair(ir_source, rgb_source)
+    finally:
+        _close_together(ir_source, rgb_source)
+
+
+def _close_together(one: Source, other: Source) -> None:
+    """Each may wait a while for a camera that does not answer."""
+    beside = threading.Thread(target=one.close, name="closing", daemon=True)
+    beside.start()
+    other.close()
+    beside.join()
 
 
 def _open_sim_pair(ir: str, rgb: str) -> SourcePair:
