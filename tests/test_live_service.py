@@ -33,11 +33,11 @@ def model(tmp_path: Path) -> Path:
     return write_theta_model(tmp_path / "model.onnx", confidence=0.9)
 
 
-def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+def start(*arguments: object, stdin: int = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
     words = [*COMMAND, *map(str, arguments), "--no-window"]
     env = screenless() | environment
-    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, env=env)
+    return subprocess.Popen(words, stdin=stdin, stdout=pipe, stderr=pipe, text=True, env=env)
 
 
 def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
@@ -127,6 +127,18 @@ def test_hangup_opens_the_files_again(tmp_path: Path, model: Path) -> None:
     assert (process.returncode, err) == (0, "")
     assert "files are opened again" in log.read_text() and "ended" in log.read_text()
     assert json.loads(status.read_text())["state"] == "ended"
+
+
+def test_hangup_of_a_terminal_ends_the_run(tmp_path: Path, model: Path) -> None:
+    terminal, stdin = os.openpty()
+    out = ("--record", tmp_path / "out.mp4", "--transforms", tmp_path / "t.jsonl")
+    process = start("--ir", SIM, "--rgb", SIM, "--model", model, *out, stdin=stdin)
+    wait_until(lambda: lines_in(tmp_path / "t.jsonl") >= 3, process)
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=20)
+    for end in (terminal, stdin):
+        os.close(end)
+    assert (process.returncode, err) == (0, "") and len(play(tmp_path / "out.mp4")) >= 3
 
 
 def test_hangup_reaches_every_file_even_if_one_cannot_be_opened(caplog: pytest.LogCaptureFixture) -> None:
