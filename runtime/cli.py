@@ -1,15 +1,18 @@
 """`vr-live`: aligns and shows two cameras, streams or recordings. Its options are the table of `vr.runtime.options`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from inspect import Parameter, Signature
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vr.runtime import cli_errors
-from vr.runtime.errors import InputError
 from vr.runtime.live_options import DEFAULTS, LiveOptions, RunOptions, default_of, run_options, with_values
 from vr.runtime.options import OPTIONS, OPTIONS_BY_GROUP, Option
+
+if TYPE_CHECKING:
+    from vr.runtime.config import PairTable
+    from vr.runtime.sources.base import Role
 
 app = typer.Typer(add_completion=False)
 
@@ -36,7 +39,7 @@ def _parameters() -> Iterable[Parameter]:
 def _declaration(option: Option, group: str) -> Any:
     default = default_of(option)
     name, shown = option.flag, f"{default:g}" if isinstance(default, float) else default
-    if option.kind is bool:
+    if option.kind is bool and option.part != "command":
         name, shown = f"{option.flag}/--no-{option.flag[2:]}", option.flag[2:] if default else None
     return typer.Option(
         name, help=option.help, metavar=option.metavar, show_default=shown or False, rich_help_panel=group
@@ -48,9 +51,24 @@ def live(**given: Any) -> None:
 
     Try it without cameras: vr-live --ir sim: --rgb sim:
     """
-    values = {key: value for key, value in given.items() if value is not None and key in OPTIONS}
-    pairs = _pairs(values)
-    _run(pairs, run_options(values))
+    from vr.runtime.pairs import gather, literal_secrets, live_options
+
+    set_here = {key: value for key, value in given.items() if value is not None and key in OPTIONS}
+    values, tables = gather(set_here)
+    if given["print_config"]:
+        _print_config(values, tables)
+    else:
+        _run(live_options(values, tables), run_options(values), literal_secrets(set_here))
+
+
+def _print_config(values: dict[str, Any], tables: "list[PairTable]") -> None:
+    from vr.runtime.config_text import config_text
+    from vr.runtime.pairs import pairs_of
+
+    common = with_values(DEFAULTS, values)
+    common.check()
+    pairs_of(tables, common)
+    typer.echo(config_text(values, tables), nl=False)
 
 
 live.__signature__ = Signature(list(_parameters()))  # pyright: ignore[reportFunctionMemberAccess]
@@ -58,31 +76,30 @@ live.__annotations__ = {}
 app.command()(live)
 
 
-def _pairs(values: Mapping[str, Any]) -> list[LiveOptions]:
-    """The options of each pair. Raises InputError unless either one pair or a file of pairs is given."""
-    from vr.runtime.pairs import read_pairs
-
-    given = {"--ir": "ir" in values, "--rgb": "rgb" in values}
-    if "pairs" in values and any(given.values()):
-        raise InputError("--pairs and --ir or --rgb exclude each other; put all pairs into the file")
-    missing = [name for name, is_given in given.items() if not is_given]
-    if "pairs" not in values and missing:
-        raise InputError(f"no {' and no '.join(missing)}; expected a camera, file, folder or sim:, or --pairs FILE")
-    options = with_values(DEFAULTS, values)
-    return read_pairs(values["pairs"], options) if "pairs" in values else [options]
-
-
-def _run(pairs: list[LiveOptions], run: RunOptions) -> None:
+def _run(pairs: list[LiveOptions], run: RunOptions, warnings: list[str]) -> None:
     from vr.runtime.live import run_pairs
+    from vr.runtime.logs import logging_to, said_and_logged
     from vr.runtime.sources.quiet import quiet_opencv
     from vr.runtime.terminal import open_console, print_report, progress_bar
 
     quiet_opencv()
+    run.check()
     console = open_console(run.quiet)
-    with progress_bar(run.quiet) as on_frame:
-        reports = run_pairs(pairs, console.print, on_frame)
+    with logging_to(run, _secrets(pairs)), progress_bar(run.quiet) as on_frame:
+        say = said_and_logged(console.print)
+        for warning in warnings:
+            say(warning)
+        reports = run_pairs(pairs, say, on_frame, run)
     for options, report in zip(pairs, reports, strict=True):
         print_report(console, report, options.name)
+
+
+def _secrets(pairs: list[LiveOptions]) -> list[str]:
+    """Of all cameras. Raises InputError for a variable that an address names and nobody has set."""
+    from vr.runtime.sources.credentials import secrets_of
+
+    roles: tuple[Role, ...] = ("ir", "rgb")
+    return [secret for options in pairs for role in roles for secret in secrets_of(getattr(options, role), role)]
 
 
 def main() -> None:

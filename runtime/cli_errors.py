@@ -13,14 +13,16 @@ EXIT_INTERRUPTED = 130
 def run(app: typer.Typer) -> None:
     """Runs a command line; always ends in SystemExit.
 
-    Exit codes: 0 done; 2 a VrError, printed as one line `error: ...` on stderr, or wrong usage (typer's own
-    message); 130 Ctrl-C. Anything else is a fault of this package and keeps its plain traceback.
+    Exit codes: 0 done; 2 a VrError, printed as one line `error: ...` on stderr (one for each of several mistakes), or
+    wrong usage (typer's own message); 130 Ctrl-C. Anything else is a fault of this package and keeps its plain
+    traceback.
     """
     app.pretty_exceptions_enable = False
     try:
         app()
     except VrError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        for message in error.messages:
+            sys.stderr.write(f"error: {' '.join(message.split())}\n")
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None

@@ -2,6 +2,7 @@
 
     VrError
     ├── InputError    a file, folder, frame or option is not what was expected
+    │   └── Mistakes  several at once
     ├── ModelError    an ONNX file or checkpoint cannot be used
     ├── StreamError   a camera or video cannot be opened, or stopped
     └── OutputError   a result cannot be written
@@ -10,15 +11,35 @@ Every message says what was wrong, what was expected, and what to do. The comman
 exit with code 2; nothing else of the package raises anything on purpose.
 """
 
+from collections.abc import Sequence
+
 
 class VrError(Exception):
     """Base of all errors that this package raises on purpose."""
 
     exit_code = 2
 
+    @property
+    def messages(self) -> Sequence[str]:
+        """What to print, one line each."""
+        return (str(self),)
+
 
 class InputError(VrError):
     """A file, folder, frame or option is not what was expected."""
+
+
+class Mistakes(InputError):
+    """Several things are wrong with one input, at least one."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self._mistakes = tuple(mistakes)
+
+    @property
+    def messages(self) -> Sequence[str]:
+        """See `VrError`."""
+        return self._mistakes
 
 
 class ModelError(VrError):

@@ -13,7 +13,9 @@ from vr.runtime.device_aligner import DeviceAligner, is_overlay_graph
 from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError
 from vr.runtime.estimation import estimation_for, parse_every
-from vr.runtime.live_options import LiveOptions
+from vr.runtime.live_options import RUN_DEFAULTS, LiveOptions, RunOptions
+from vr.runtime.logs import reopen_logs
+from vr.runtime.notify import Notifier
 from vr.runtime.pairing import pair_sources
 from vr.runtime.person_masks import PersonMasks
 from vr.runtime.pipeline import Pipeline
@@ -33,10 +35,12 @@ from vr.runtime.sinks import (
     show_windows,
 )
 from vr.runtime.sinks.targets import FileTarget, FolderTarget
-from vr.runtime.sources import SourcePair, open_pair
+from vr.runtime.sources import LiveSource, SourcePair, open_pair
 from vr.runtime.sources.opening import Steps, is_camera
 from vr.runtime.sources.repeats import RepeatWatch
-from vr.runtime.stopping import Stop, stop_on_signals
+from vr.runtime.status import Status
+from vr.runtime.stopping import Stop, reopen_on_hangup, stop_on_signals
+from vr.runtime.supervision import Supervisor, supervised
 
 NO_DISPLAY = "no display found: running without a window (--no-window leaves this line out)"
 
@@ -61,7 +65,10 @@ def run_live(
 
 
 def run_pairs(
-    pairs: Sequence[LiveOptions], say: Say = lambda _text: None, on_frame: OnFrame = lambda _done, _length: None
+    pairs: Sequence[LiveOptions],
+    say: Say = lambda _text: None,
+    on_frame: OnFrame = lambda _done, _length: None,
+    run_options: RunOptions = RUN_DEFAULTS,
 ) -> list[LiveReport]:
     """`run_live` of several pairs at the same time, with one session of the first one's model.
 
@@ -69,10 +76,14 @@ def run_pairs(
     """
     for options in pairs:
         options.check()
-    with stop_on_signals() as stop, ExitStack() as stack:
+    run_options.check()
+    with stop_on_signals() as stop, reopen_on_hangup(stop) as reopen, ExitStack() as stack:
         shares = share_cores(pairs[0].threads, live=any(is_camera(options.rgb) for options in pairs))
         shows, workers = _can_show(pairs, say), max(1, shares.workers // len(pairs))
         runs = [LiveRun(options, Stop(stop), say, shows, workers) for options in pairs]
+        supervisor = Supervisor([run.status for run in runs], run_options.status_file, Notifier.from_environment())
+        reopens = [reopen_logs, *(reopen_sink for run in runs for reopen_sink in run.reopens)]
+        stack.enter_context(supervised(supervisor, stop, reopen, reopens))
         aligners = load_aligners(pairs, shares.threads, say)
         say(_describe(aligners[0], pairs[0]))
         for run, aligner in zip(runs, aligners, strict=True):
@@ -110,6 +121,7 @@ class LiveRun:
         self._options, self._stop, self._say, self._workers = options, stop, say, workers
         self._sinks = _open_sinks(options, stop, shows)
         self._stats = LiveStats()
+        self.status = Status(options.name)
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
         self.failure: Exception | None = None
@@ -118,6 +130,11 @@ class LiveRun:
     def windows(self) -> list[WindowSink]:
         """Those of its sinks that the main thread has to show."""
         return [sink for sink in self._sinks if isinstance(sink, WindowSink)]
+
+    @property
+    def reopens(self) -> list[Callable[[], None]]:
+        """What opens the files again of those of its sinks that can."""
+        return [reopen for sink in self._sinks if (reopen := getattr(sink, "reopen", None)) is not None]
 
     @property
     def running(self) -> bool:
@@ -132,6 +149,9 @@ class LiveRun:
         """
         with ExitStack() as opening:
             sources = opening.enter_context(self._open_sources())
+            self._sources = sources
+            self.status.follow("ir", sources.ir)
+            self.status.follow("rgb", sources.rgb)
             self._build(aligner, sources, on_frame)
             self._written = opening.enter_context(closing_sinks(self._sinks, self._say))
             opened = opening.pop_all()
@@ -152,12 +172,19 @@ class LiveRun:
                 self._pipeline.join()
         except Exception as error:
             self.failure = error
+        self.status.end(self.failure)
 
     def report(self, aligner: Aligner | DeviceAligner) -> LiveReport:
         """What the run has come to."""
         report = self._stats.report(self._last_s - self._start_s, self._pairing.counts)
-        lost = self._pipeline.dropped_by_sinks
-        return replace(report, written=self._written, search=aligner.search_text, dropped_by_sinks=lost)
+        pair = {"IR": self._sources.ir, "RGB": self._sources.rgb}
+        return replace(
+            report,
+            written=self._written,
+            search=aligner.search_text,
+            dropped_by_sinks=self._pipeline.dropped_by_sinks,
+            cameras={name: source.status.counts for name, source in pair.items() if isinstance(source, LiveSource)},
+        )
 
     def _open_sources(self) -> AbstractContextManager[SourcePair]:
         options = self._options
@@ -191,6 +218,7 @@ class LiveRun:
             truth = None if sources.truth is None or rgb is None else sources.truth(rgb.index)
             self._stats.add(output, truth)
             self._last_s = time.monotonic()
+            self.status.output(output)
             on_frame(self._stats.frames, length)
 
         return watch

@@ -59,11 +59,7 @@ class LiveOptions:
 
     def check(self) -> None:
         """Raises InputError for values out of range and outputs that would overwrite each other."""
-        for option in OPTIONS.values():
-            if option.part not in ("run", "command"):
-                fault = option.fault(value_of(self, option), option.flag)
-                if fault is not None:
-                    raise InputError(fault)
+        _check_fields(self, ("", *_PARTS))
         parse_every(self.estimate_every)
         self.time_rule.check()
         self.masks.check(self.mode)
@@ -77,6 +73,14 @@ class RunOptions:
     """What holds for the process, whatever number of pairs it runs."""
 
     quiet: bool = False
+    log_file: Path | None = None
+    log_format: str = "text"
+    log_level: str | None = None
+    status_file: Path | None = None
+
+    def check(self) -> None:
+        """Raises InputError for values that are none of the choices."""
+        _check_fields(self, ("run",))
 
 
 DEFAULTS = LiveOptions("", "")
@@ -89,6 +93,14 @@ def value_of(options: LiveOptions | RunOptions, option: Option) -> Any:
     """The field that an option sets."""
     holder = getattr(options, option.part) if option.part in _PARTS else options
     return getattr(holder, option.key)
+
+
+def _check_fields(options: LiveOptions | RunOptions, parts: tuple[str, ...]) -> None:
+    """Raises InputError for the first value that the table does not allow."""
+    for option in OPTIONS.values():
+        fault = option.fault(value_of(options, option), option.flag) if option.part in parts else None
+        if fault is not None:
+            raise InputError(fault)
 
 
 def default_of(option: Option) -> Any:

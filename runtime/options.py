@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vr.runtime.blend import VIEWS
+from vr.runtime.embedded import EMBEDDED
 from vr.runtime.pairing import BETWEEN
+from vr.runtime.providers import PROVIDER_CHOICES
 from vr.runtime.rigs import RIGS
 from vr.runtime.search import SEARCHES
 
 Part = Literal["", "masks", "sources", "run", "command"]
+AUTO = "auto"
 _KINDS = {str: "a text", Path: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _SOURCE = "camera index, /dev/video*, rtsp:// or http(s):// URL, video file, image folder, glob, or sim:"
 
@@ -29,7 +32,9 @@ class Option:
     and "command" is none: the command line alone has it.
     low, high: bounds of a number, both allowed. above: bound that is not allowed itself. choices: of a text.
     expected: what to call the allowed values, instead of what follows from the bounds.
-    or_number: a text that may be written as a whole number in TOML. is_source: a text that may name a file.
+    or_auto: a text that is auto, or a number of that type within the bounds. is_source: a text that names a camera or a
+    file.
+    built_in: names that are no files.
     pair: one pair of several may set it for itself; "only": nothing else can.
     example: a value for people to begin with, where there is no default.
     """
@@ -43,8 +48,9 @@ class Option:
     above: float | None = None
     choices: tuple[str, ...] = ()
     expected: str = ""
-    or_number: bool = False
+    or_auto: type | None = None
     is_source: bool = False
+    built_in: tuple[str, ...] = ()
     pair: bool | Literal["only"] = False
     metavar: str | None = None
     example: Any = None
@@ -61,8 +67,12 @@ class Option:
 
     def fault(self, value: Any, name: str) -> str | None:
         """What is wrong with a value of the right type, None if it may be used; `name` is what to call the option."""
+        if value is None:
+            return None
         if self.choices and value not in self.choices:
             return f"unknown {name} {value!r}; expected one of {', '.join(self.choices)}"
+        if self.or_auto is not None and value != AUTO and not self._is_number(value):
+            return f"{name} is {value!r}; expected auto, or {self.expected or self._bounds()}"
         if isinstance(value, int | float) and not self._is_within(value):
             return f"{name} is {value:g}; expected {self.expected or self._bounds()}"
         return None
@@ -72,12 +82,23 @@ class Option:
         if isinstance(value, bool):
             fits = self.kind is bool
         elif isinstance(value, int):
-            fits = self.kind in (int, float) or self.or_number
+            fits = self.kind in (int, float) or self.or_auto is not None or self.is_source
         elif isinstance(value, float):
-            fits = self.kind is float or self.or_number
+            fits = float in (self.kind, self.or_auto)
         else:
             fits = isinstance(value, str if self.kind is Path else self.kind)
-        return None if fits else f"{name} is {value!r}; expected {_KINDS[self.kind]}"
+        # An address may hold a password.
+        shown = f"a {type(value).__name__}" if self.is_source else repr(value)
+        return None if fits else f"{name} is {shown}; expected {_KINDS[self.kind]}"
+
+    def _is_number(self, text: str) -> bool:
+        """Whether it is one of the type of `or_auto`, and within the bounds."""
+        if self.or_auto is int and not text.isdecimal():
+            return False
+        try:
+            return self._is_within(float(text))
+        except ValueError:
+            return False
 
     def _is_within(self, value: float) -> bool:
         low = -math.inf if self.low is None else self.low
@@ -88,7 +109,7 @@ class Option:
         if self.above is not None:
             return f"more than {self.above:g}"
         if self.low is None:
-            return _KINDS[self.kind]
+            return _KINDS[self.or_auto or self.kind]
         return f"{self.low:g} or more" if self.high is None else f"{self.low:g} to {self.high:g}"
 
 
@@ -99,7 +120,6 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             str,
             f"Infrared frames: {_SOURCE}.",
             pair=True,
-            or_number=True,
             is_source=True,
             example="rtsp://10.0.0.11/ir",
         ),
@@ -108,7 +128,6 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             str,
             "Colour frames: as --ir.",
             pair=True,
-            or_number=True,
             is_source=True,
             example="rtsp://10.0.0.11/rgb",
         ),
@@ -142,7 +161,8 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             "slop_ms",
             str,
             "Largest time between the two frames of a pair, ms; auto: 1.25 periods of the IR camera, at least 100.",
-            or_number=True,
+            or_auto=float,
+            low=0,
             pair=True,
             metavar="MS|auto",
         ),
@@ -151,7 +171,7 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             str,
             "An IR frame of time t was taken when the RGB clock was at t + offset, ms: how much later the IR recording "
             "started, or minus what the IR camera is late; auto: found from what moves.",
-            or_number=True,
+            or_auto=float,
             pair=True,
             metavar="MS|auto",
         ),
@@ -168,7 +188,9 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             str,
             "Ask the network for every N-th pair only, or (auto) as often as there is time for: the pictures in "
             "between are drawn by its newest answer.",
-            or_number=True,
+            low=1,
+            expected="every how many pairs, from 1",
+            or_auto=int,
             pair=True,
             metavar="N|auto",
         ),
@@ -178,9 +200,10 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             "model",
             Path,
             "ONNX file of vr-export, or a built-in model: default, small, clean or dense.",
+            built_in=EMBEDDED,
             example="small",
         ),
-        Option("provider", str, "auto, cpu, cuda, tensorrt or openvino."),
+        Option("provider", str, "auto, cpu, cuda, tensorrt or openvino.", choices=PROVIDER_CHOICES),
         Option(
             "threads",
             int,
@@ -230,7 +253,10 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             str,
             "Level above which IR is a person, 0 to 255; for --mode mask.",
             part="masks",
-            or_number=True,
+            low=0,
+            high=255,
+            expected="a level from 0 to 255",
+            or_auto=int,
             metavar="auto|N",
         ),
     ),
@@ -260,8 +286,41 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
         Option("overwrite", bool, "Replace existing output files."),
     ),
     "Running": (
+        Option(
+            "config",
+            Path,
+            "TOML file with any of these options, and with [[pair]] tables for several pairs; what is given here comes "
+            "before it.",
+            part="command",
+        ),
+        Option(
+            "print_config", bool, "Print such a file, with the options given here filled in, and exit.", part="command"
+        ),
         Option("frames", int, "Stop after so many frames.", low=1, example=1000),
         Option("quiet", bool, "Print nothing but errors.", part="run"),
+        Option(
+            "log_file",
+            Path,
+            "Log into this file, and go on with a new one on SIGHUP; default: warnings on stderr.",
+            part="run",
+            example="vr-live.log",
+        ),
+        Option("log_format", str, "text, or json: one object per line.", part="run", choices=("text", "json")),
+        Option(
+            "log_level",
+            str,
+            "debug, info, warning or error; default: info in a file, warning on stderr.",
+            part="run",
+            choices=("debug", "info", "warning", "error"),
+            example="info",
+        ),
+        Option(
+            "status_file",
+            Path,
+            "Write how it goes into this JSON file, once a second; vr-health FILE reads it.",
+            part="run",
+            example="/run/vr-live/status.json",
+        ),
     ),
 }
 OPTIONS: dict[str, Option] = {option.key: option for group in OPTIONS_BY_GROUP.values() for option in group}

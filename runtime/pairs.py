@@ -1,99 +1,86 @@
-"""Several camera pairs in one process: `vr-live --pairs pairs.toml`.
+"""From the command line and the TOML files to the options of each pair.
 
-    [[pair]]
-    name = "gate"                  # for windows and the report; default: its number
-    ir = "rtsp://10.0.0.11/ir"     # as --ir
-    rgb = "rtsp://10.0.0.11/rgb"   # as --rgb
-    transforms = "gate.jsonl"      # any option that the table marks with `pair`
-
-What is said outside of the pairs, and on the command line, holds for all. Files are found from the folder of the TOML
-file. The pairs share one model and one session.
+What holds, the strongest first: what a [[pair]] says of itself, the command line, the file of `--pairs`, that of
+`--config`.
 """
 
-import difflib
-import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from vr.runtime.config import PairTable, read_config
 from vr.runtime.errors import InputError
-from vr.runtime.live_options import LiveOptions, value_of, with_values
-from vr.runtime.options import OPTIONS, Option
-from vr.runtime.sources.opening import is_file
+from vr.runtime.live_options import DEFAULTS, LiveOptions, value_of, with_values
+from vr.runtime.options import OPTIONS
+from vr.runtime.sources.credentials import has_literal_secret
 
-PAIR_KEYS = tuple(key for key, option in OPTIONS.items() if option.pair)
-_FILES = tuple(key for key in PAIR_KEYS if OPTIONS[key].kind is Path)
+_FILES = tuple(key for key, option in OPTIONS.items() if option.pair and option.kind is Path)
+
+
+def gather(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[PairTable]]:
+    """The values for all pairs, by key, and the [[pair]] tables, from what is given on the command line.
+
+    Raises InputError for a file that cannot be used, and for pairs beside ir and rgb.
+    """
+    if "pairs" in given and not {"ir", "rgb"}.isdisjoint(given):
+        raise InputError("--pairs and --ir or --rgb exclude each other; put all pairs into the file")
+    files = [read_config(given[key], needs_pairs=key == "pairs") for key in ("config", "pairs") if key in given]
+    values = {key: value for file in files for key, value in file.values.items()}
+    values |= {key: value for key, value in given.items() if OPTIONS[key].part != "command"}
+    tables = [table for file in files for table in file.pairs]
+    if tables and not {"ir", "rgb"}.isdisjoint(values):
+        raise InputError("ir and rgb exclude [[pair]] tables; put all pairs into tables")
+    return values, tables
+
+
+def live_options(values: Mapping[str, Any], tables: Sequence[PairTable]) -> list[LiveOptions]:
+    """The options of each pair, checked. Raises InputError, also where neither tables nor two sources are given."""
+    common = with_values(DEFAULTS, values)
+    if tables:
+        return pairs_of(tables, common)
+    missing = [OPTIONS[key].flag for key in ("ir", "rgb") if key not in values]
+    if missing:
+        raise InputError(f"no {' and no '.join(missing)}; expected a camera, file, folder or sim:, or --pairs FILE")
+    common.check()
+    return [common]
+
+
+def literal_secrets(given: Mapping[str, Any]) -> list[str]:
+    """A line for each source on the command line whose password `ps` shows to everybody on this machine."""
+    return [
+        f"{OPTIONS[key].flag} has a password in it, which ps shows; put it into VR_{key.upper()}_USERNAME and "
+        f"VR_{key.upper()}_PASSWORD in the environment"
+        for key in ("ir", "rgb")
+        if has_literal_secret(given.get(key, ""))
+    ]
 
 
 def read_pairs(path: Path, common: LiveOptions) -> list[LiveOptions]:
-    """The options of each pair. Raises InputError naming the pair and the key that is wrong."""
-    document = _parse(path)
-    tables = document.pop("pair", None)
-    if not isinstance(tables, list) or not tables:
-        raise InputError(f"{path} has no pairs; expected [[pair]] with ir and rgb, for each")
-    for_all = with_values(common, _values(document, str(path), path.parent))
-    pairs = [
-        _pair(table, for_all, f"{path}, pair {number}", path.parent, str(number))
-        for number, table in enumerate(cast(list[object], tables), 1)
-    ]
-    _check_apart(pairs, path)
+    """The options of each pair in a file, the others from `common`. Raises InputError naming the pair and the key."""
+    config = read_config(path, needs_pairs=True)
+    return pairs_of(config.pairs, with_values(common, config.values))
+
+
+def pairs_of(tables: Sequence[PairTable], common: LiveOptions) -> list[LiveOptions]:
+    """The options of each pair, checked; `common` is what holds for all. Raises InputError."""
+    pairs = [with_values(common, {"name": str(number), **table.values}) for number, table in enumerate(tables, 1)]
+    for table, options in zip(tables, pairs, strict=True):
+        try:
+            options.check()
+        except InputError as error:
+            raise InputError(f"{table.where}: {error}") from error
+    _check_apart(tables, pairs)
     return pairs
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; expected a TOML file with [[pair]] tables") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML: {error}") from error
-
-
-def _pair(table: object, for_all: LiveOptions, where: str, folder: Path, number: str) -> LiveOptions:
-    if not isinstance(table, dict):
-        raise InputError(f"{where} is no table; expected [[pair]] with ir and rgb")
-    values = _values(cast(dict[str, Any], table), where, folder)
-    options = with_values(for_all, {"name": number, **values})
-    for key in ("ir", "rgb"):
-        if not values.get(key):
-            raise InputError(f'{where} has no {key}; expected {key} = "camera, URL, file or folder"')
-    try:
-        options.check()
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-    return options
-
-
-def _values(table: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
-    """The table's entries as LiveOptions has them."""
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in PAIR_KEYS:
-            near = difflib.get_close_matches(key, PAIR_KEYS, 1)
-            hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(PAIR_KEYS)}"
-            raise InputError(f"{where}: unknown key {key!r}; {hint}")
-        fault = OPTIONS[key].type_fault(value, key)
-        if fault is not None:
-            raise InputError(f"{where}: {fault}")
-        values[key] = _found(OPTIONS[key], value, folder)
-    return values
-
-
-def _found(option: Option, value: Any, folder: Path) -> Any:
-    """A value as LiveOptions has it; names of files as paths from `folder`."""
-    if option.kind is Path:
-        return folder / value
-    if option.kind is not str:
-        return value
-    text = str(value)
-    return str(folder / text) if option.is_source and text and is_file(text) else text
-
-
-def _check_apart(pairs: list[LiveOptions], path: Path) -> None:
+def _check_apart(tables: Sequence[PairTable], pairs: Sequence[LiveOptions]) -> None:
     """Raises InputError where two pairs have one name, or write to one place."""
-    for what, values in {
-        "name": [pair.name for pair in pairs],
-        **{key: [str(one) for pair in pairs if (one := value_of(pair, OPTIONS[key])) is not None] for key in _FILES},
-    }.items():
-        twice = next((value for value in values if values.count(value) > 1), None)
-        if twice is not None:
-            raise InputError(f"{path}: two pairs have the {what} {twice}; give each its own")
+    for key in ("name", *_FILES):
+        first: dict[str, str] = {}
+        for table, options in zip(tables, pairs, strict=True):
+            value = value_of(options, OPTIONS[key])
+            if value is not None and str(value) in first:
+                raise InputError(
+                    f"{first[str(value)]} and {table.where}: two pairs have the {key} {value}; give each its own"
+                )
+            first[str(value)] = table.where

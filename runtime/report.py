@@ -53,6 +53,7 @@ class LiveReport:
     is unknown.
     dropped_by_sinks: outputs of cameras that a recording or file was too slow for.
     written: files and folders that the run has left. search: what a wide search has come to, None with a near one.
+    skew_ms: of the pairs, how far apart in time their two frames are. cameras: of each camera what it counts.
     """
 
     frames: int
@@ -65,6 +66,8 @@ class LiveReport:
     dropped_by_sinks: int = 0
     written: list[Path] = field(default_factory=list[Path])
     search: str | None = None
+    skew_ms: Spread | None = None
+    cameras: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
     @property
     def fps(self) -> float:
@@ -83,12 +86,21 @@ class LiveReport:
             rows.append(("search", self.search))
         dropped = f"RGB unpaired {counts.unpaired_rgb}, RGB dropped {counts.dropped_rgb}"
         rows.append(("pairing", f"{dropped}, IR skipped {counts.skipped_ir}"))
+        if self.skew_ms is not None:
+            rows.append(("time apart", f"p50 {self.skew_ms.p50:.1f} ms, p95 {self.skew_ms.p95:.1f} ms"))
+        rows += [(f"{name} camera", _count_text(counts)) for name, counts in self.cameras.items()]
         if self.dropped_by_sinks:
             rows.append(("outputs", f"{self.dropped_by_sinks} frames left out: a recording or file was too slow"))
         for when, px in (("before", self.error_before_px), ("after", self.error_after_px)):
             if px is not None:
                 rows.append((f"error {when}", f"median {px.p50:.2f} px, p95 {px.p95:.2f} px"))
         return rows + [("written", str(path)) for path in self.written]
+
+
+def _count_text(counts: dict[str, int]) -> str:
+    """The frames, and what went wrong."""
+    wrong = [f"{count} {what.replace('_', ' ')}" for what, count in counts.items() if what != "frames" and count]
+    return ", ".join([f"{counts['frames']} frames", *(wrong or ["nothing wrong"])])
 
 
 class LiveStats:
@@ -98,6 +110,7 @@ class LiveStats:
         self.frames = 0
         self._states: Counter[State] = Counter()
         self._latency_ms: deque[float] = deque(maxlen=_WINDOW_FRAMES)
+        self._skew_ms: deque[float] = deque(maxlen=_WINDOW_FRAMES)
         self._before_px: deque[float] = deque(maxlen=_WINDOW_FRAMES)
         self._after_px: deque[float] = deque(maxlen=_WINDOW_FRAMES)
 
@@ -107,6 +120,8 @@ class LiveStats:
         self.frames += 1
         self._states[output.state] += 1
         self._latency_ms.append(output.latency_ms["total"])
+        if output.ir is not None and output.rgb is not None:
+            self._skew_ms.append(abs(output.ir.time_s - output.rgb.time_s) * 1000.0)
         if alignment is not None and truth is not None:
             before_px = unaligned_error_px(truth, alignment.rgb_hw, _ir_hw(alignment))
             after_px = alignment_error_px(alignment, truth)
@@ -119,6 +134,7 @@ class LiveStats:
             frames=self.frames,
             elapsed_s=elapsed_s,
             latency_ms=Spread.of(self._latency_ms),
+            skew_ms=Spread.of(self._skew_ms),
             states={state: self._states[state] for state in STATES},
             pairing=pairing,
             error_before_px=Spread.of(self._before_px),

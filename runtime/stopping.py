@@ -1,6 +1,7 @@
-"""Ending a run on Ctrl-C and SIGTERM without losing what it has written."""
+"""Ending a run on Ctrl-C and SIGTERM without losing what it has written; opening its files again on SIGHUP."""
 
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -51,3 +52,24 @@ def stop_on_signals() -> Generator[threading.Event]:
         yield stop
     finally:
         restore()
+
+
+@contextmanager
+def reopen_on_hangup(stop: threading.Event) -> Generator[threading.Event]:
+    """An event that SIGHUP sets, as logrotate sends it after it has moved files away.
+
+    At a terminal SIGHUP means that the terminal is gone: then it sets `stop`. A process that was started to ignore it
+    (nohup) opens its files again too. Outside the main thread, and where there is no SIGHUP, only the caller sets it.
+    """
+    reopen = threading.Event()
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is None or threading.current_thread() is not threading.main_thread():
+        yield reopen
+        return
+    before = signal.getsignal(hangup)
+    wanted = stop if sys.stdin is not None and sys.stdin.isatty() else reopen
+    signal.signal(hangup, lambda _number, _frame: wanted.set())
+    try:
+        yield reopen
+    finally:
+        signal.signal(hangup, before if before is not None else signal.SIG_DFL)

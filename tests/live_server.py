@@ -15,13 +15,27 @@ BOUNDARY = "frame"
 
 @contextmanager
 def mjpeg_camera(
-    picture: Callable[[int], NDArray[np.uint8]], fps: float = 30.0, frames: int | None = None
+    picture: Callable[[int], NDArray[np.uint8]],
+    fps: float = 30.0,
+    frames: int | None = None,
+    logins: list[str] | None = None,
 ) -> Generator[str]:
-    """The URL of a stream of `picture(index)` at `fps`; after `frames` the connection ends."""
+    """The URL of a stream of `picture(index)` at `fps`; after `frames` the connection ends.
+
+    logins: where given, a client without a user name and password is turned away, and theirs are added to the list.
+    """
     closing = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if logins is not None:
+                login = self.headers.get("Authorization")
+                if login is None:
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+                    self.end_headers()
+                    return
+                logins.append(login)
             self.send_response(200)
             self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
             self.end_headers()

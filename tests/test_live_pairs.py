@@ -68,7 +68,7 @@ def test_files_are_found_from_the_folder_of_the_toml(tmp_path: Path) -> None:
         (f"[[pair]]\n{sim(1)}alhpa = 0.5\n", "pair 1: unknown key 'alhpa'; did you mean alpha"),
         (f"[[pair]]\n{sim(1)}[[pair]]\nir = '0'\n", "pair 2 has no rgb"),
         (f"[[pair]]\n{sim(1)}alpha = 'half'\n", "alpha is 'half'; expected a number"),
-        (f"[[pair]]\n{sim(1)}alpha = 3\n", "pair 1: --alpha is 3"),
+        (f"[[pair]]\n{sim(1)}alpha = 3\n", "pair 1: alpha is 3"),
         (f"[[pair]]\n{sim(1)}name = 3\n", "name is 3; expected a text"),
         (f"[[pair]]\n{sim(1)}record = 'a.mp4'\n[[pair]]\n{sim(2)}record = 'a.mp4'\n", "two pairs have the record"),
         (f"[[pair]]\n{sim(1)}name = 'a'\n[[pair]]\n{sim(2)}name = 'a'\n", "two pairs have the name a"),

@@ -17,7 +17,8 @@ from tests.live_server import mjpeg_camera
 from vr.runtime.errors import InputError, StreamError
 from vr.runtime.sources import open_source
 from vr.runtime.sources.camera import CameraSource, Watch
-from vr.runtime.sources.capture import Grabbed, as_gray16, display_name
+from vr.runtime.sources.capture import Grabbed, as_gray16
+from vr.runtime.sources.credentials import display_name
 from vr.runtime.sources.opening import SourceOptions
 from vr.runtime.sources.presence import presence_of
 

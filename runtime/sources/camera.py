@@ -154,12 +154,13 @@ class CameraSource:
     _read_index = -1
 
     def close(self) -> None:
-        """Asks the threads to end and waits for them, at most about a second each."""
+        """Asks the threads to end and waits for them, at most a second; one that hangs in a driver ends by itself."""
         self._stop.set()
         self._session.abandoned = True
+        end_s = time.monotonic() + _JOIN_S
         for thread in (self._supervisor, self._session.thread):
             if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-                thread.join(_JOIN_S)
+                thread.join(max(0.0, end_s - time.monotonic()))
 
     # The supervisor's thread
 

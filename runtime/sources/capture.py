@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import av
 import cv2
@@ -165,14 +165,6 @@ def is_pipe(spec: str) -> bool:
     with contextlib.suppress(OSError, ValueError):
         return stat.S_ISFIFO(Path(spec).stat().st_mode)
     return False
-
-
-def display_name(spec: str) -> str:
-    """The spec as it may be shown: `rtsp://user:secret@host/path` becomes `rtsp://host/path`."""
-    if "://" not in spec:
-        return spec
-    parts = urlsplit(spec)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def what_to_check(spec: str) -> str:

@@ -1,7 +1,8 @@
 """From the text of `--ir` and `--rgb` to open sources."""
 
+import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +10,8 @@ from vr.runtime.errors import InputError
 from vr.runtime.geometry import Float64Array
 from vr.runtime.sources.base import Role, Source, Stamped, Step
 from vr.runtime.sources.camera import STALL_AFTER_S, CameraSource, Watch
-from vr.runtime.sources.capture import display_name, is_pipe, open_capture
+from vr.runtime.sources.capture import is_pipe, open_capture
+from vr.runtime.sources.credentials import display_name, resolve
 from vr.runtime.sources.files import DEFAULT_FPS, open_files
 from vr.runtime.sources.presence import presence_of
 from vr.runtime.sources.sim import PREFIX, SimScene, SimSource, parse_sim
@@ -90,10 +92,10 @@ def open_source(spec: str, role: Role, options: SourceOptions | None = None, ste
 
 
 def _open_camera(spec: str, role: Role, options: SourceOptions, steps: Sequence[Step]) -> CameraSource:
-    name, is_16bit = display_name(spec), options.ir_16bit and role == "ir"
+    name, address, is_16bit = display_name(spec), resolve(spec, role), options.ir_16bit and role == "ir"
     watch = Watch(options.stall_after, wait_for_camera=options.wait_for_cameras)
-    opens = partial(open_capture, spec, name, role, is_16bit, watch.stall_after_s + _READ_GRACE_S)
-    return CameraSource(f"camera {name}", opens, watch, steps, presence_of(spec))
+    opens = partial(open_capture, address, name, role, is_16bit, watch.stall_after_s + _READ_GRACE_S)
+    return CameraSource(f"camera {name}", opens, watch, steps, presence_of(address))
 
 
 def is_camera(spec: str) -> bool:
@@ -117,10 +119,23 @@ def open_pair(
     if ir.startswith(PREFIX) or rgb.startswith(PREFIX):
         yield _open_sim_pair(ir, rgb, steps)
         return
-    with ExitStack() as stack:
-        ir_source = stack.enter_context(closing(open_source(ir, "ir", options, steps.ir)))
-        rgb_source = stack.enter_context(closing(open_source(rgb, "rgb", options, steps.rgb)))
+    ir_source = open_source(ir, "ir", options, steps.ir)
+    with ExitStack() as opening:
+        opening.callback(ir_source.close)
+        rgb_source = open_source(rgb, "rgb", options, steps.rgb)
+        opening.pop_all()
+    try:
         yield SourcePair(ir_source, rgb_source)
+    finally:
+        _close_together(ir_source, rgb_source)
+
+
+def _close_together(one: Source, other: Source) -> None:
+    """Each may wait a while for a camera that does not answer."""
+    beside = threading.Thread(target=one.close, name="closing", daemon=True)
+    beside.start()
+    other.close()
+    beside.join()
 
 
 def _open_sim_pair(ir: str, rgb: str, steps: Steps) -> SourcePair:
