@@ -2,10 +2,10 @@
 
 Amount, centre and spread of motion over time are correlated at every candidate offset; the best is refined by their
 fast changes alone, because slow ones differ where one camera sees things come before the other does. Both cameras'
-motion is taken over nearly the same lag (`track.LAG_S`) and dated in its middle, whatever their rates: motion over 33 ms
-and over 111 ms differ in what rises above the noise, which shifts the best offset by tens of ms. How far the best offset
-moves when a part of the time is left out (jackknife; Efron and Stein, Ann. Stat. 9, 1981), and how far the curves
-disagree, says how sure it is.
+motion is taken over nearly the same lag (`track.LAG_S`) and dated in its middle, whatever their rates: motion over 33
+and over 111 ms differ in what rises above the noise, which shifts the best offset by tens of ms. How far the best
+offset moves when a part of the time is left out (jackknife; Efron and Stein, Ann. Stat. 9, 1981), and how far the
+curves disagree, says how sure it is.
 """
 
 from dataclasses import dataclass

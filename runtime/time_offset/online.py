@@ -7,10 +7,12 @@ from vr.runtime.preprocess import Frame
 from vr.runtime.sources.base import Role
 from vr.runtime.time_offset.following import OffsetFollower, OffsetState
 from vr.runtime.time_offset.matching import match_motion
-from vr.runtime.time_offset.track import MotionTrack
+from vr.runtime.time_offset.track import WINDOW_S, MotionTrack
 
 EVERY_S = 2.0
 MOST_OFFSET_S = 10.0
+FOLLOW_WINDOW_S = 30.0
+"""Once an offset is found, older motion would only hide that it has changed."""
 
 
 class OffsetEstimator:
@@ -51,5 +53,6 @@ class OffsetEstimator:
         return self._follower.state
 
     def _estimate(self) -> None:
-        ir, rgb = self._tracks["ir"].series(), self._tracks["rgb"].series()
+        window_s = FOLLOW_WINDOW_S if self._follower.state.status == "found" else WINDOW_S
+        ir, rgb = self._tracks["ir"].series(window_s), self._tracks["rgb"].series(window_s)
         self._follower.add(match_motion(ir, rgb, self._max_offset_s))

@@ -14,6 +14,7 @@ LAG_S = 0.11
 """Motion is what changes over about this time: one interval of the usual 9 Hz infrared camera."""
 WINDOW_S = 60.0
 _SHORTEST_LAG_S, _LONGEST_LAG_S = 0.04, 0.3
+_UNUSUAL_LAG = 1.5
 _FORGET_GAP_S = 2.0
 _MOST_SAMPLES = 4096
 _MOST_THUMBS = 64
@@ -24,7 +25,7 @@ class MotionTrack:
 
     def __init__(self) -> None:
         self._thumbs: deque[tuple[float, Float32s]] = deque(maxlen=_MOST_THUMBS)
-        self._samples: deque[tuple[float, Float64s]] = deque(maxlen=_MOST_SAMPLES)
+        self._samples: deque[tuple[float, float, Float64s]] = deque(maxlen=_MOST_SAMPLES)
         self._size_hw: tuple[int, ...] = ()
         self._guard = threading.Lock()
 
@@ -44,14 +45,18 @@ class MotionTrack:
         self._measure(thumb, time_s)
         self._thumbs.append((time_s, thumb))
 
-    def series(self) -> MotionSeries:
-        """What was seen in the last 60 s."""
+    def series(self, window_s: float = WINDOW_S) -> MotionSeries:
+        """What moved in the last `window_s`, at most 60; over the usual lag only, not where frames are missing."""
         with self._guard:
             samples = list(self._samples)
-        times_s = np.array([time_s for time_s, _ in samples], dtype=np.float64)
-        moments = np.array([values for _, values in samples], dtype=np.float64).reshape(-1, MOMENTS)
-        rising = np.concatenate([[True], np.diff(times_s) > 0.0]) if len(times_s) else np.zeros(0, bool)
-        return MotionSeries(times_s[rising], moments[rising])
+        numbers = np.array([(time_s, lag_s) for time_s, lag_s, _ in samples], dtype=np.float64).reshape(-1, 2)
+        moments = np.array([values for _, _, values in samples], dtype=np.float64).reshape(-1, MOMENTS)
+        if not len(samples):
+            return MotionSeries(numbers[:, 0], moments)
+        time_s, lag_s = numbers.T
+        kept = (lag_s <= _UNUSUAL_LAG * np.median(lag_s)) & (time_s >= time_s[-1] - window_s)
+        kept[1:] &= np.diff(np.maximum.accumulate(time_s)) > 0.0
+        return MotionSeries(time_s[kept], moments[kept])
 
     def _forget(self, size_hw: tuple[int, ...], time_s: float) -> None:
         if self._size_hw != size_hw:
@@ -75,4 +80,4 @@ class MotionTrack:
             return
         moments = motion_moments(scene_change(thumb, then))
         with self._guard:
-            self._samples.append(((time_s + then_s) / 2.0, moments))
+            self._samples.append(((time_s + then_s) / 2.0, time_s - then_s, moments))
