@@ -20,7 +20,7 @@ from vr.runtime.contract import ModelInfo
 from vr.runtime.errors import ModelError, OutputError
 from vr.runtime.onnx_pruning import cut_between, read_metadata
 from vr.runtime.providers import ENGINE_WORKSPACE_BYTES, batch_profiles
-from vr.runtime.session import check_model_file
+from vr.runtime.session import read_model
 
 MAX_BATCH = 16
 PREFERRED_BATCHES = (4, 8, 16)
@@ -49,7 +49,7 @@ def write_repository(model: Path, folder: Path, tensorrt: bool = False) -> Path:
     the sizes of; OutputError if NAME is there already, cannot be a name for Triton, or cannot be written. Nothing is
     left then.
     """
-    check_model_file(model)
+    read_model(model)
     name, target = model.stem, folder / model.stem
     if _NAME.fullmatch(name) is None:
         raise OutputError(f"{name!r} cannot be a model's name; expected letters, digits and ._- : rename {model.name}")

@@ -257,7 +257,13 @@ class Aligner:
     def _warm_up(self) -> None:
         """The first run allocates; better here than at the first frame."""
         blank = np.zeros((1, 1, *self.info.size_hw), dtype=np.float32)
-        self._session.run({"moving": blank, "fixed": blank}, self.info.transform_names)
+        outputs = self._session.run({"moving": blank, "fixed": blank}, self.info.transform_names)
+        for name, shape in self.info.transform_shapes.items():
+            if outputs[name].shape != (1, *shape) or outputs[name].dtype != np.float32:
+                found = f"{outputs[name].dtype} {outputs[name].shape}"
+                raise ModelError(
+                    f"{self._session.path}: its {name} is {found}; expected float32 {(1, *shape)}; export it again"
+                )
 
     def _alignment(
         self, state: State, transform: Transform | None, confidence: float | None, look: PairLook

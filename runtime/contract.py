@@ -11,6 +11,8 @@ from vr.runtime.geometry import SizeHw
 
 SCHEMA_VERSION = 1
 OPSET = 18
+_LARGEST_INPUT_PX = 4096
+"""Of a network: beyond any in use, and what a damaged size may make the runtime allocate stays bounded."""
 
 GraphName = Literal["estimate", "overlay"]
 TransformKind = Literal["affine", "homography", "dense"]
@@ -78,6 +80,12 @@ class ModelInfo:
         quality = ("confidence", "information", "content")
         return (transform, *(name for name in self.output_names if name in quality))
 
+    @property
+    def transform_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the `transform_names` of an estimate graph, without the batch."""
+        known = {"theta": (3, 3) if self.kind == "homography" else (2, 3), "flow": (2, *self.size_hw), "confidence": ()}
+        return {name: known[name] for name in self.transform_names if name in known}
+
     def to_metadata(self) -> dict[str, str]:
         """The `vr.*` strings that travel in the file."""
         return {
@@ -116,9 +124,9 @@ class ModelInfo:
             kind=_one_of(metadata["vr.kind"], KINDS),
             network=metadata["vr.network"],
             mode=metadata["vr.mode"],
-            size_hw=parse_size(metadata["vr.size_hw"]),
+            size_hw=_network_size(metadata["vr.size_hw"]),
             dynamic=metadata["vr.dynamic"] == "1",
-            size_multiple=int(metadata["vr.size_multiple"]),
+            size_multiple=_positive(metadata["vr.size_multiple"]),
             precision=_one_of(metadata["vr.precision"], PRECISIONS),
             has_confidence=metadata["vr.has_confidence"] == "1",
             has_information=metadata.get("vr.has_information") == "1",
@@ -162,7 +170,7 @@ class SegmenterInfo:
             raise ModelError(f"{path} is a registration model; expected a person segmenter of vr-train and vr-export")
         try:
             return cls(
-                size_hw=parse_size(metadata["vr.size_hw"]),
+                size_hw=_network_size(metadata["vr.size_hw"]),
                 backbone=metadata["vr.backbone"],
                 precision=_one_of(metadata["vr.precision"], PRECISIONS),
                 training_run=metadata["vr.training_run"],
@@ -184,9 +192,22 @@ def check_schema(metadata: dict[str, str], path: str) -> None:
 def parse_size(text: str) -> SizeHw:
     """HEIGHTxWIDTH, for example "240x320", to (240, 320). Raises ValueError with a remedy."""
     parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise ValueError(f"size {text!r} is not HEIGHTxWIDTH, for example 240x320")
+    if len(parts) != 2 or not all(part.isdecimal() and len(part) <= 5 and int(part) > 0 for part in parts):
+        raise ValueError(f"size {text[:20]!r} is not HEIGHTxWIDTH, for example 240x320")
     return int(parts[0]), int(parts[1])
+
+
+def _network_size(text: str) -> SizeHw:
+    size_hw = parse_size(text)
+    if max(size_hw) > _LARGEST_INPUT_PX:
+        raise ValueError(f"size {text!r} has sides of more than {_LARGEST_INPUT_PX} px")
+    return size_hw
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and len(text) <= 5 and int(text) > 0):
+        raise ValueError(f"{text[:20]!r} is no whole number from 1 up")
+    return int(text)
 
 
 def _one_of(value: str, allowed: tuple[Choice, ...]) -> Choice:

@@ -28,7 +28,7 @@ from vr.runtime.evidence import Transform
 from vr.runtime.onnx_pruning import cut_between, read_metadata
 from vr.runtime.placement import Placement, placement_of
 from vr.runtime.providers import BUILDING_ENGINES, DEVICES, Opening, OrtSession, has_engines, open_session, short_name
-from vr.runtime.session import check_model_file, check_options, import_onnxruntime
+from vr.runtime.session import check_options, import_onnxruntime, read_model
 
 Uint8Array = NDArray[np.uint8]
 FrameShape = tuple[int, int, int]
@@ -131,8 +131,7 @@ class _Halves:
     @classmethod
     def of(cls, path: Path, threads: int | None) -> Self:
         """Reads and cuts a file. Raises ModelError for one that is no overlay graph of a theta."""
-        check_model_file(path)
-        model = path.read_bytes()
+        model = read_model(path)
         try:
             info = ModelInfo.from_metadata(read_metadata(model), str(path))
             if info.graph != "overlay" or info.kind == "dense":

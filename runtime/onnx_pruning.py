@@ -42,37 +42,37 @@ def cut_between(model: bytes, inputs: set[str], outputs: set[str]) -> bytes:
 
 def read_metadata(model: bytes) -> dict[str, str]:
     """The `metadata_props` of a serialised ModelProto. Raises ValueError for bytes that are no such message."""
-    entries = [content for number, content, _ in _fields(model) if number == _MODEL_METADATA]
+    entries = [content for number, content, _ in fields(model) if number == _MODEL_METADATA]
     pairs = [(_names(entry, _ENTRY_KEY), _names(entry, _ENTRY_VALUE)) for entry in entries]
     return {key[0]: value[0] if value else "" for key, value in pairs if key}
 
 
 def _with_graph(model: bytes, change: Callable[[bytes], bytes]) -> bytes:
     parts: list[bytes] = []
-    for number, content, whole in _fields(model):
+    for number, content, whole in fields(model):
         parts.append(_message(_MODEL_GRAPH, change(content)) if number == _MODEL_GRAPH else whole)
     return b"".join(parts)
 
 
 def _pruned_graph(graph: bytes, wanted: Callable[[set[str]], set[str]]) -> bytes:
-    fields = list(_fields(graph))
-    nodes = [content for number, content, _ in fields if number == _GRAPH_NODE]
+    parts = list(fields(graph))
+    nodes = [content for number, content, _ in parts if number == _GRAPH_NODE]
     if any(_has_subgraph(node) for node in nodes):
         return graph
-    outputs = wanted({_value_name(content) for number, content, _ in fields if number == _GRAPH_OUTPUT})
+    outputs = wanted({_value_name(content) for number, content, _ in parts if number == _GRAPH_OUTPUT})
     kept_nodes, _ = _needed(nodes, outputs, set())
     return b"".join(
         whole
-        for number, content, whole in fields
+        for number, content, whole in parts
         if not (number == _GRAPH_OUTPUT and _value_name(content) not in outputs)
         and not (number == _GRAPH_NODE and content not in kept_nodes)
     )
 
 
 def _graph_between(graph: bytes, inputs: set[str], outputs: set[str]) -> bytes:
-    fields = list(_fields(graph))
-    nodes = [content for number, content, _ in fields if number == _GRAPH_NODE]
-    missing = (inputs | outputs) - {_value_name(content) for number, content, _ in fields if number == _GRAPH_OUTPUT}
+    parts = list(fields(graph))
+    nodes = [content for number, content, _ in parts if number == _GRAPH_NODE]
+    missing = (inputs | outputs) - {_value_name(content) for number, content, _ in parts if number == _GRAPH_OUTPUT}
     if missing:
         raise ValueError(f"the graph lacks the outputs {sorted(missing)}")
     if any(_has_subgraph(node) for node in nodes):
@@ -88,10 +88,10 @@ def _graph_between(graph: bytes, inputs: set[str], outputs: set[str]) -> bytes:
     }
     new_inputs = [
         _message(_GRAPH_INPUT, content)
-        for number, content, _ in fields
+        for number, content, _ in parts
         if number == _GRAPH_OUTPUT and _value_name(content) in inputs & needed
     ]
-    kept = [whole for number, content, whole in fields if number not in is_kept or is_kept[number](content)]
+    kept = [whole for number, content, whole in parts if number not in is_kept or is_kept[number](content)]
     return b"".join([*kept, *new_inputs])
 
 
@@ -109,8 +109,8 @@ def _needed(nodes: list[bytes], outputs: set[str], given: set[str]) -> tuple[set
 
 
 def _has_subgraph(node: bytes) -> bool:
-    attributes = (content for number, content, _ in _fields(node) if number == _NODE_ATTRIBUTE)
-    return any(number in _ATTRIBUTE_SUBGRAPHS for attribute in attributes for number, _, _ in _fields(attribute))
+    attributes = (content for number, content, _ in fields(node) if number == _NODE_ATTRIBUTE)
+    return any(number in _ATTRIBUTE_SUBGRAPHS for attribute in attributes for number, _, _ in fields(attribute))
 
 
 def _value_name(value_info: bytes) -> str:
@@ -118,11 +118,11 @@ def _value_name(value_info: bytes) -> str:
 
 
 def _names(message: bytes, field_number: int) -> list[str]:
-    return [content.decode() for number, content, _ in _fields(message) if number == field_number]
+    return [content.decode() for number, content, _ in fields(message) if number == field_number]
 
 
-def _fields(message: bytes) -> Iterator[Field]:
-    """The fields of a message in order. Raises ValueError where it is damaged."""
+def fields(message: bytes) -> Iterator[Field]:
+    """The fields of a serialised message in order. Raises ValueError where it is damaged."""
     position = 0
     while position < len(message):
         start = position

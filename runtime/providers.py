@@ -207,10 +207,14 @@ def _create(ort: Any, opening: Opening, options: Any, providers: list[tuple[str,
     try:
         return cast(OrtSession, ort.InferenceSession(opening.content, options, **chosen))
     except Exception as error:  # the exceptions of onnxruntime have no common base class
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"{opening.path} cannot be loaded as an ONNX model; expected a file of vr-export ({reason})"
+            f"{opening.path} cannot be loaded as an ONNX model; expected a file of vr-export ({first_line(error)})"
         ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Of its message; its type if it has none."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def _with_fallbacks(provider: str, opening: Opening) -> list[tuple[str, dict[str, str]]]:

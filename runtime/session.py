@@ -17,9 +17,18 @@ from numpy.typing import NDArray
 from vr.runtime.contract import ESTIMATE_INPUTS, OVERLAY_INPUTS, ModelInfo
 from vr.runtime.cores import check_threads
 from vr.runtime.errors import InputError, ModelError, VrError
+from vr.runtime.onnx_check import check_model
 from vr.runtime.onnx_pruning import keep_outputs, read_metadata
 from vr.runtime.placement import Placement, placement_of
-from vr.runtime.providers import ORT_PROVIDERS, PROVIDER_CHOICES, Opening, has_engines, open_session, short_name
+from vr.runtime.providers import (
+    ORT_PROVIDERS,
+    PROVIDER_CHOICES,
+    Opening,
+    first_line,
+    has_engines,
+    open_session,
+    short_name,
+)
 
 
 class Runner(Protocol):
@@ -68,9 +77,9 @@ class OnnxFile:
         """See `Session`."""
         self.path = Path(path)
         check_options(provider, threads)
-        check_model_file(self.path)
-        opening = _opening(self.path, provider, threads, transform_only)
-        self._session = open_session(import_onnxruntime(), opening, provider)
+        onnxruntime = import_onnxruntime()
+        opening = _opening(self.path, read_model(self.path), provider, threads, transform_only)
+        self._session = open_session(onnxruntime, opening, provider)
         self.provider = short_name(self._session.get_providers()[0])
         self.metadata = cast(dict[str, str], self._session.get_modelmeta().custom_metadata_map)
 
@@ -82,8 +91,11 @@ class OnnxFile:
     def run(
         self, feed: Mapping[str, NDArray[Any]], outputs: Sequence[str]
     ) -> dict[str, NDArray[np.float32] | NDArray[np.uint8]]:
-        """Runs the graph; returns `outputs` by name."""
-        values = self._session.run(list(outputs), dict(feed))
+        """Runs the graph; returns `outputs` by name. Raises ModelError where it cannot be computed."""
+        try:
+            values = self._session.run(list(outputs), dict(feed))
+        except Exception as error:  # the exceptions of onnxruntime have no common base class
+            raise ModelError(f"{self.path} cannot be computed ({first_line(error)}); export it again") from error
         return dict(zip(outputs, values, strict=True))
 
     def check_tensors(self, inputs: Sequence[str], outputs: Sequence[str], chw: tuple[int, ...] | None) -> None:
@@ -145,10 +157,10 @@ def _content(path: Path, model: bytes, transform_only: bool) -> str | bytes:
     return os.fspath(path)
 
 
-def _opening(path: Path, provider: str, threads: int | None, transform_only: bool) -> Opening:
+def _opening(path: Path, model: bytes, provider: str, threads: int | None, transform_only: bool) -> Opening:
     fixed_dims = {"N": 1} if transform_only and provider == "openvino" else {}
     batches: dict[str, tuple[int, ...]] = {}
-    model, precision = path.read_bytes(), "fp32"
+    precision = "fp32"
     with contextlib.suppress(ValueError, ModelError):  # of other files nothing is known here
         metadata = read_metadata(model)
         precision = metadata.get("vr.precision", precision)
@@ -177,13 +189,19 @@ def check_options(provider: str, threads: int | None) -> None:
     check_threads(threads)
 
 
-def check_model_file(path: Path) -> None:
-    """Raises ModelError unless `path` is a file with content."""
+def read_model(path: Path) -> bytes:
+    """The content of a model file. Raises ModelError unless it is one that keeps to itself, see `onnx_check`."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise ModelError(f"model file {path} {what}; expected an ONNX file written by vr-export")
-    if path.stat().st_size == 0:
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the model file {path} ({error.strerror})") from error
+    if not model:
         raise ModelError(f"model file {path} is empty (0 bytes); export or download it again")
+    check_model(model, str(path))
+    return model
 
 
 def import_onnxruntime() -> Any:

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from vr.runtime.errors import InputError
 from vr.runtime.sim import Simulator
 from vr.runtime.sources import Stamped
+from vr.runtime.time_offset.motion import MOMENTS
 from vr.train.prepare.filters import dark_frames, frozen_frames, usable_for_timing
 from vr.train.prepare.pairing import pair_times
 from vr.train.prepare.reading import Faults
 from vr.train.prepare.splitting import assign_parts, scene_numbers
 from vr.train.prepare.survey import Survey, survey
-from vr.train.prepare.timing import MOMENTS, Motion, estimate_offset
+from vr.train.prepare.timing import Motion, estimate_offset
 
 SHARES = (8000.0, 1000.0, 1431.0)
 

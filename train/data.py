@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vr.runtime.errors import InputError
 from vr.runtime.preprocess import Frame, check_frame, to_gray
+from vr.runtime.sources.image_bytes import decode_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MANIFEST = "manifest.jsonl"
@@ -157,11 +158,9 @@ def read_image(path: Path) -> Frame:
         raise InputError(f"cannot read image {path} ({error.strerror})") from error
     if not content:
         raise InputError(f"image {path} is empty (0 bytes); replace it or take the pair away")
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if image is None:
-        raise InputError(f"{path} is not an image that can be read; expected {', '.join(SUFFIXES)}")
-    check_frame(image, str(path))  # type: ignore[arg-type]
-    return image  # type: ignore[return-value]
+    image = decode_image(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, str(path))
+    check_frame(image, str(path))
+    return image
 
 
 def read_ir(path: Path) -> Frame:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import av
 import cv2
-import numpy as np
 from av.error import FFmpegError
 
 from vr.runtime.errors import InputError, StreamError
 from vr.runtime.preprocess import Frame, check_frame
 from vr.runtime.sources.base import Role, Stamped
 from vr.runtime.sources.decoding import Decoder, plausible_fps
+from vr.runtime.sources.image_bytes import decode_image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 DEFAULT_FPS = 30.0
@@ -159,18 +159,10 @@ def read_image(path: Path, role: Role) -> Frame:
     _check_file(path, "image")
     # Not IMREAD_UNCHANGED: these keep 16 bit too, but drop alpha and turn the picture by its EXIF tag.
     flags = cv2.IMREAD_COLOR if role == "rgb" else cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
-    data = _read_bytes(path)
-    frame = None if _is_cut_jpeg(data) else cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if frame is None:
-        raise InputError(f"cannot read {path} as an image; it is damaged, incomplete, or not an image")
+    frame = decode_image(_read_bytes(path), flags, f"{role.upper()} image {path}")
     frame = frame.squeeze(2) if frame.ndim == 3 and frame.shape[2] == 1 else frame
-    check_frame(frame, f"{role.upper()} image {path}:")  # type: ignore[arg-type]
-    return frame  # type: ignore[return-value]
-
-
-def _is_cut_jpeg(data: bytes) -> bool:
-    """Whether the end marker is missing: OpenCV 4 then makes up the rest of the picture and says nothing."""
-    return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+    check_frame(frame, f"{role.upper()} image {path}:")
+    return frame
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -11,15 +11,13 @@ from vr.runtime.errors import InputError
 from vr.runtime.preprocess import to_8bit, to_gray
 from vr.runtime.sources import Stamped
 from vr.runtime.threshold import channels, colour, histogram, is_blue, is_coloured, otsu
+from vr.runtime.time_offset.motion import MOMENTS, MOTION_HW, Float64s, motion_moments
 from vr.train.prepare.reading import Recording
 from vr.train.prepare.statistics import PixelStatistics
-from vr.train.prepare.timing import MOMENTS, Float64s, Motion
+from vr.train.prepare.timing import Motion
 
 THUMB_HW = (24, 32)
-_MOTION_HW = (48, 64)
 _DETAIL_WIDTH = 160
-_NOISE_FACTOR = 4.0
-_NOISE_AT_MOST = 1.5
 
 Uint8s = NDArray[np.uint8]
 
@@ -101,8 +99,8 @@ class _Surveyor:
             self.pixels = PixelStatistics(gray.shape)  # type: ignore[arg-type]
         self.pixels.add(gray, stamped.time_s)
         change = np.inf if self._gray is None else float(cv2.mean(cv2.absdiff(gray, self._gray))[0])
-        small = cv2.resize(gray, _MOTION_HW[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
-        moments = np.zeros(MOMENTS) if self._small is None else _moments(small - self._small)
+        small = cv2.resize(gray, MOTION_HW[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+        moments = np.zeros(MOMENTS) if self._small is None else motion_moments(small - self._small)
         self._gray, self._small = gray, small
         otsus = self._otsus(frame8)
         thumb = cv2.resize(gray, THUMB_HW[::-1], interpolation=cv2.INTER_AREA)
@@ -115,18 +113,6 @@ class _Surveyor:
         both = np.stack([histogram(channel) for channel in channels(frame8)])
         self.histograms += both
         return otsu(both[0]), otsu(both[1])
-
-
-def _moments(difference: NDArray[np.float32]) -> Float64s:
-    """(5,) of `timing.Motion`; flicker of the whole picture is not motion, noise is taken off."""
-    size = np.abs(difference - np.median(difference))
-    noise = min(float(np.median(size)), _NOISE_AT_MOST)
-    size = np.maximum(size - _NOISE_FACTOR * noise, 0.0)
-    h, w = size.shape
-    x, y = np.linspace(-1.0, 1.0, w), np.linspace(-1.0, 1.0, h)
-    columns, rows = size.mean(axis=0), size.mean(axis=1)
-    means = columns.mean(), (columns * x).mean(), (rows * y).mean(), (columns * x * x).mean(), (rows * y * y).mean()
-    return np.array(means, dtype=np.float64)
 
 
 def _detail(gray: Uint8s) -> float:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vr.runtime.errors import InputError
-
-MOMENTS = 5
+from vr.runtime.time_offset.matching import vertex
+from vr.runtime.time_offset.motion import Float64s, motion_curves
 
 _COARSE_STEP_S, _FINE_STEP_S = 0.01, 0.005
 _COARSE_TREND_S, _FINE_TREND_S = 6.0, 1.0
@@ -27,10 +27,8 @@ _LEAST_OVERLAP = 0.4
 _LEAST_CONFIDENCE = 0.3
 _LEAST_EVIDENCE = 40.0
 _INDEPENDENT_PER_S = 10.0
-_STILL = 0.02
 _HIGHEST_CORRELATION = 0.999
 
-Float64s = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
@@ -38,9 +36,8 @@ Bools = NDArray[np.bool_]
 class Motion:
     """Motion of one recording of n frames.
 
-    time_s: (n,) rising. moments: (n, 5), of the absolute difference of each frame to the one before, above its noise:
-    mean of it, of it times x, y, x^2 and y^2; x and y from -1 to 1 over the frame. usable: (n,) False where the
-    difference says nothing of the scene (dark, frozen, or the jump after either).
+    time_s: (n,) rising. moments: (n, 5) `motion_moments` of each frame's difference to the one before.
+    usable: (n,) False where the difference says nothing of the scene (dark, frozen, or the jump after either).
     """
 
     time_s: Float64s
@@ -102,7 +99,7 @@ def _refine(slow: Motion, fast: Motion, offset_s: float) -> tuple[float, float]:
     rows = _correlations(slow, fast, fine_s, _FINE_TREND_S)
     evidence = np.array([_evidence(row) for row in rows])
     top = int(evidence.argmax())
-    return float(fine_s[top] + _vertex(evidence, top) * _FINE_STEP_S), float(rows[top][1])
+    return float(fine_s[top] + vertex(evidence, top) * _FINE_STEP_S), float(rows[top][1])
 
 
 def _refusal(why: str) -> InputError:
@@ -126,7 +123,7 @@ def _correlations(slow: Motion, fast: Motion, offsets_s: Float64s, trend_s: floa
     """Per offset: number of intervals compared (0: too few overlap), then the correlation of each curve."""
     start, end, usable = slow.time_s[:-1], slow.time_s[1:], slow.usable[1:]
     flat = _Flattener(end, trend_s)
-    levels = [flat(curve, usable) for curve in _curves(slow.moments[1:])]
+    levels = [flat(curve, usable) for curve in motion_curves(slow.moments[1:])]
     moments = _integral(fast, np.where(fast.usable[:, None], fast.moments, 0.0))
     unusable = _integral(fast, (~fast.usable)[:, None].astype(np.float64))
     least = max(
@@ -140,7 +137,7 @@ def _correlations(slow: Motion, fast: Motion, offsets_s: Float64s, trend_s: floa
         if np.count_nonzero(inside) < least:
             rows.append((0.0,) * (1 + len(levels)))
             continue
-        seen = [flat(curve, inside) for curve in _curves(moments(a, b))]
+        seen = [flat(curve, inside) for curve in motion_curves(moments(a, b))]
         pairs = zip(levels, seen, strict=True)
         rows.append((float(inside.sum()), *(_correlation(x[inside], y[inside]) for x, y in pairs)))
     return rows
@@ -160,14 +157,6 @@ def _integral(motion: Motion, values: Float64s) -> Callable[[Float64s, Float64s]
         return np.stack(columns, axis=1)
 
     return between
-
-
-def _curves(moments: Float64s) -> list[Float64s]:
-    """(n, 5) moments to amount (logarithm), centre x, centre y, spread x, (n,) each."""
-    amount = np.maximum(moments[:, 0], 0.0) + _STILL
-    x, y = moments[:, 1] / amount, moments[:, 2] / amount
-    spread = np.sqrt(np.maximum(moments[:, 3] / amount - x * x, 0.0))
-    return [np.log(amount), x, y, spread]
 
 
 class _Flattener:
@@ -197,12 +186,3 @@ def _correlation(a: Float64s, b: Float64s) -> float:
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / norm if norm > 1e-9 else 0.0
-
-
-def _vertex(scores: Float64s, top: int) -> float:
-    """Where, in steps from `top`, the parabola through the best score and its neighbours has its top."""
-    if not 0 < top < len(scores) - 1:
-        return 0.0
-    before, peak, after = scores[top - 1 : top + 2]
-    bend = before - 2.0 * peak + after
-    return float(0.5 * (before - after) / bend) if bend < -1e-12 else 0.0
