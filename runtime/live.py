@@ -168,7 +168,7 @@ class LiveRun:
         options, live = self._options, sources.rgb.live
         for sink in self._sinks:
             if isinstance(sink, VideoSink):
-                sink.start(sources.rgb.fps, may_skip=live)
+                sink.start(sources.rgb.fps, self._say)
         self._pairing = pair_sources(sources.ir, sources.rgb, options.time_rule)
         self._pipeline = Pipeline(
             self._pairing,

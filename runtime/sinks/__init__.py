@@ -1,17 +1,23 @@
 """Where results go: a window, a recording, transforms, flows."""
 
-from vr.runtime.sinks.base import Output, Sink
+from vr.runtime.sinks.base import Output, Sink, Troubled
 from vr.runtime.sinks.flows import FlowSink
+from vr.runtime.sinks.png import PngSink
+from vr.runtime.sinks.resuming import ResumingSink
+from vr.runtime.sinks.storage import StorageOptions, open_recording
 from vr.runtime.sinks.transforms import TransformSink
-from vr.runtime.sinks.video import PngSink, VideoSink, open_recording
+from vr.runtime.sinks.video import VideoSink
 from vr.runtime.sinks.window import WindowSink, can_show_windows, show_windows
 
 __all__ = [
     "FlowSink",
     "Output",
     "PngSink",
+    "ResumingSink",
     "Sink",
+    "StorageOptions",
     "TransformSink",
+    "Troubled",
     "VideoSink",
     "WindowSink",
     "can_show_windows",

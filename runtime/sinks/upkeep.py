@@ -1,0 +1,91 @@
+"""What a file that grows for months needs from the disk, in a thread of its own: a slow disk holds up nobody."""
+
+import contextlib
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SYNC_S = 1.0
+"""At a power cut so much is lost, and what the disk takes for one round."""
+TIDY_S = 60.0
+_sync_data = getattr(os, "fdatasync", os.fsync)
+
+
+class Upkeep:
+    """Brings what was written to the disk about once a second, and at the end of each file; tidies once a minute.
+
+    tidy: for example deletes old files; raises nothing.
+    """
+
+    def __init__(self, tidy: Callable[[], object] = lambda: None) -> None:
+        self._tidy, self._next_tidy_s = tidy, 0.0
+        self._changed = threading.Condition()
+        self._followed: int | None = None
+        self._ended: list[int] = []
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._failure: OSError | None = None
+
+    def follow(self, descriptor: int, path: Path) -> None:
+        """From now on for this file, in place of the one before. Raises OSError."""
+        own = os.dup(descriptor)
+        self.leave()
+        with self._changed:
+            self._followed = own
+            self._ended.append(os.open(path.parent, os.O_RDONLY))  # so that its name lasts as well
+            self._next_tidy_s = 0.0
+            self._changed.notify()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
+            self._thread.start()
+
+    def leave(self) -> None:
+        """The file is complete: it is brought to the disk once more."""
+        with self._changed:
+            if self._followed is not None:
+                self._ended.append(self._followed)
+            self._followed = None
+            self._changed.notify()
+
+    def check(self) -> None:
+        """Raises the OSError that the disk answered with since the last call."""
+        with self._changed:
+            failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def close(self) -> None:
+        """Waits until all is on the disk."""
+        self.leave()
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._ended, timeout=SYNC_S)
+                closing = self._closing
+                ended, self._ended = self._ended, []
+                followed = None if self._followed is None else os.dup(self._followed)
+            self._sync([*ended, *([] if followed is None else [followed])])
+            if time.monotonic() >= self._next_tidy_s:
+                self._next_tidy_s = time.monotonic() + TIDY_S
+                self._tidy()
+
+    def _sync(self, descriptors: list[int]) -> None:
+        for descriptor in descriptors:
+            try:
+                _sync_data(descriptor)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # a pipe has nothing to bring to a disk
+                    self._failure = error
+            finally:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
