@@ -97,7 +97,7 @@ class SingleFile:
 
 
 class Segments:
-    """`out-20261126T041500Z.mp4`, ...: each named by the time at which it began (UTC).
+    """`out-20261126T041500Z.mp4`, ...: each named by the time at which it began (UTC; `..Z_2.mp4` in the same second).
 
     Files of that very pattern are those of this recording, also of earlier runs; only they are ever deleted, the oldest
     first, and never the one that is being written.
@@ -117,7 +117,7 @@ class Segments:
         self._keep_bytes = math.inf if keep_gb is None else keep_gb * 1e9
         self._count = 0
         self._pattern = re.compile(
-            rf"{re.escape(path.stem)}-(\d{{8}}T\d{{6}}Z)(?:-(\d+))?{re.escape(path.suffix)}", re.ASCII
+            rf"{re.escape(path.stem)}-(\d{{8}}T\d{{6}}Z)(?:_(\d+))?{re.escape(path.suffix)}", re.ASCII
         )
 
     def create(self) -> FileIO:
@@ -152,7 +152,7 @@ class Segments:
         name = self._path.with_stem(f"{self._path.stem}-{datetime.now(UTC).strftime(_TIME_FORMAT)}")
         yield name
         for number in count(2):
-            yield name.with_stem(f"{name.stem}-{number}")
+            yield name.with_stem(f"{name.stem}_{number}")
 
     def _found(self) -> list[tuple[float, Path, int]]:
         """Start, name and size of this recording's files, from the oldest; empty if the folder cannot be read."""
