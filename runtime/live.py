@@ -24,15 +24,17 @@ from vr.runtime.session import Runner, Session, builds_engines
 from vr.runtime.sinks import (
     FlowSink,
     Output,
+    ResumingSink,
     Sink,
-    TransformSink,
     VideoSink,
     WindowSink,
     can_show_windows,
     open_recording,
+    open_transforms,
     show_windows,
+    unattended,
 )
-from vr.runtime.sinks.targets import FileTarget, FolderTarget
+from vr.runtime.sinks.targets import FolderTarget
 from vr.runtime.sources import SourcePair, open_pair
 from vr.runtime.sources.opening import Steps, is_camera
 from vr.runtime.sources.repeats import RepeatWatch
@@ -108,7 +110,10 @@ class LiveRun:
         shows: there is a display. workers: see `vr.runtime.cores`.
         """
         self._options, self._stop, self._say, self._workers = options, stop, say, workers
-        self._sinks = _open_sinks(options, stop, shows)
+        self._files = _open_files(options)
+        self._sinks: list[Sink] = [sink for sink, _ in self._files]
+        if options.window and shows:
+            self._sinks.append(WindowSink(stop, options.name))
         self._stats = LiveStats()
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
@@ -157,6 +162,7 @@ class LiveRun:
         """What the run has come to."""
         report = self._stats.report(self._last_s - self._start_s, self._pairing.counts)
         lost = self._pipeline.dropped_by_sinks
+        lost += sum(sink.lost for sink in self._sinks if isinstance(sink, ResumingSink))
         return replace(report, written=self._written, search=aligner.search_text, dropped_by_sinks=lost)
 
     def _open_sources(self) -> AbstractContextManager[SourcePair]:
@@ -169,6 +175,9 @@ class LiveRun:
         for sink in self._sinks:
             if isinstance(sink, VideoSink):
                 sink.start(sources.rgb.fps, self._say)
+        if live:
+            files = [unattended(sink, path, self._say, options.storage) for sink, path in self._files]
+            self._sinks = [*files, *self.windows]
         self._pairing = pair_sources(sources.ir, sources.rgb, options.time_rule)
         self._pipeline = Pipeline(
             self._pairing,
@@ -233,18 +242,16 @@ def _close_all(sinks: Sequence[Sink], written: list[Path], complete: bool) -> Ex
     return failure
 
 
-def _open_sinks(options: LiveOptions, stop: Stop, shows: bool) -> list[Sink]:
-    """Checks every output and writes nothing yet. Raises OutputError."""
-    sinks: list[Sink] = []
+def _open_files(options: LiveOptions) -> list[tuple[Sink, Path]]:
+    """The sinks that write, and where to. Checks every output and writes nothing yet. Raises OutputError."""
+    files: list[tuple[Sink, Path]] = []
     if options.record is not None:
-        sinks.append(open_recording(options.record, options.overwrite))
+        files.append((open_recording(options.record, options.overwrite, options.storage), options.record))
     if options.transforms is not None:
-        sinks.append(TransformSink(FileTarget(options.transforms, options.overwrite)))
+        files.append((open_transforms(options.transforms, options.overwrite, options.storage), options.transforms))
     if options.flows is not None:
-        sinks.append(FlowSink(FolderTarget(options.flows)))
-    if options.window and shows:
-        sinks.append(WindowSink(stop, options.name))
-    return sinks
+        files.append((FlowSink(FolderTarget(options.flows)), options.flows))
+    return files
 
 
 def load_aligners(pairs: Sequence[LiveOptions], threads: int, say: Say) -> Sequence[Aligner | DeviceAligner]:

@@ -20,9 +20,10 @@ from vr.runtime.estimation import EveryNth
 from vr.runtime.pipeline import Pipeline
 from vr.runtime.rigs import RIGS
 from vr.runtime.sinks import Output, ResumingSink, Sink, TransformSink, Troubled, VideoSink, resuming
-from vr.runtime.sinks.segments import SegmentLimit, Segments, SingleFile
+from vr.runtime.sinks.segments import Segments, SingleFile
 from vr.runtime.sinks.targets import FileTarget
 from vr.runtime.stopping import Stop
+from vr.runtime.storage import SegmentLimit
 
 NOISE = np.random.default_rng(0).integers(0, 255, (8, 240, 320, 3), dtype=np.uint8)
 

@@ -14,9 +14,10 @@ from tests.live_command import play
 from tests.sink_outputs import names, output
 from vr.runtime.sinks import VideoSink
 from vr.runtime.sinks.mp4 import Mp4Writer
-from vr.runtime.sinks.segments import SegmentLimit, Segments
+from vr.runtime.sinks.segments import Segments
 from vr.runtime.sinks.targets import FileTarget
 from vr.runtime.sinks.video import NO_H264
+from vr.runtime.storage import SegmentLimit
 
 
 def video_sink(path: Path, fps: float = 10.0, overwrite: bool = False) -> VideoSink:

@@ -2,9 +2,9 @@
 
 from vr.runtime.sinks.base import Output, Sink, Troubled
 from vr.runtime.sinks.flows import FlowSink
+from vr.runtime.sinks.opening import open_recording, open_transforms, unattended
 from vr.runtime.sinks.png import PngSink
 from vr.runtime.sinks.resuming import ResumingSink
-from vr.runtime.sinks.storage import StorageOptions, open_recording
 from vr.runtime.sinks.transforms import TransformSink
 from vr.runtime.sinks.video import VideoSink
 from vr.runtime.sinks.window import WindowSink, can_show_windows, show_windows
@@ -15,12 +15,13 @@ __all__ = [
     "PngSink",
     "ResumingSink",
     "Sink",
-    "StorageOptions",
     "TransformSink",
     "Troubled",
     "VideoSink",
     "WindowSink",
     "can_show_windows",
     "open_recording",
+    "open_transforms",
     "show_windows",
+    "unattended",
 ]

@@ -5,41 +5,17 @@ import math
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from vr.runtime.errors import InputError
 from vr.runtime.sinks.targets import FileTarget, Target, check_writable, create_first_free
+from vr.runtime.storage import SegmentLimit
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "MB": 1e6, "GB": 1e9}
-_LEAST = {"s": 1.0, "MB": 1e6}
 _TIME_FORMAT = "%Y%m%dT%H%M%SZ"
 _DAY_S = 86400.0
-
-
-@dataclass(frozen=True)
-class SegmentLimit:
-    """A segment ends with the first picture at which one of the two is reached."""
-
-    duration_s: float = math.inf
-    size_bytes: float = math.inf
-
-    @staticmethod
-    def parse(text: str) -> "SegmentLimit":
-        """Of `90s`, `10m`, `1h`, `1d`, `500MB` or `2GB`. Raises InputError."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|MB|GB)", text.strip())
-        amount = 0.0 if found is None else float(found[1]) * _UNITS[found[2]]
-        is_size = found is not None and found[2].endswith("B")
-        if amount < _LEAST["MB" if is_size else "s"]:
-            raise InputError(
-                f"--segment is {text!r}; expected a duration such as 90s, 10m or 1h, or a size such as 500MB or 2GB "
-                "(1s and 1MB at least)"
-            )
-        return SegmentLimit(size_bytes=amount) if is_size else SegmentLimit(duration_s=amount)
 
 
 class Files(Target, Protocol):
