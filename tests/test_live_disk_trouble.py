@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Generator
@@ -11,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.live_command import play
+from tests.live_command import play, start_vr_live
+from tests.live_models import write_theta_model
+from tests.live_server import mjpeg_camera
 from tests.pipeline_parts import ListSink, Pairs, ShiftAligner
 from tests.sink_outputs import output
 from tests.small_disk import small_disk
@@ -37,6 +40,7 @@ def disk(tmp_path: Path) -> Generator[Path]:
 @pytest.fixture
 def retry_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resuming, "RETRY_S", 0.05)
+    monkeypatch.setattr(resuming, "PROVEN_S", 0.0)
 
 
 def noisy(index: int) -> Output:
@@ -137,6 +141,32 @@ def test_transforms_of_cameras_are_whole_lines_around_a_full_disk(disk: Path) ->
     indices = [json.loads(line)["index"] for line in (disk / "t.jsonl").read_text().splitlines()]
     assert indices[: written - 1] == list(range(written - 1)) and len(indices) > written - 1
     assert sink.lost == indices[-1] + 1 - len(indices)
+
+
+def test_a_live_run_outlives_a_full_disk(disk: Path, tmp_path: Path) -> None:
+    model, lines = write_theta_model(tmp_path / "model.onnx", confidence=0.9), tmp_path / "t.jsonl"
+    with (
+        mjpeg_camera(lambda index: NOISE[index % 8], fps=60.0) as ir,
+        mjpeg_camera(lambda index: NOISE[index % 8], fps=60.0) as rgb,
+    ):
+        process = start_vr_live(
+            *("--ir", ir, "--rgb", rgb, "--model", model, "--no-window", "--keep-free-mb", 0),
+            *("--record", disk / "out.mp4", "--transforms", lines),
+        )
+        end_s = time.monotonic() + 20.0
+        while time.monotonic() < end_s and os.statvfs(disk).f_bavail > 250:
+            time.sleep(0.02)
+        full_at = len(lines.read_text().splitlines())
+        while time.monotonic() < end_s and len(lines.read_text().splitlines()) < full_at + 40:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    assert out.count("recording off: cannot write the recording") == 1 and "No space left" in out.replace("\n", " ")
+    assert "frames left out" in out
+    assert len(lines.read_text().splitlines()) >= full_at + 40 > 60
+    assert len(play(disk / "out.mp4")) > 15
 
 
 class Pipe(SingleFile):

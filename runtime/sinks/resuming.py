@@ -12,6 +12,8 @@ from vr.runtime.sinks.base import Output, Sink
 RETRY_S = 5.0
 SLOW_S = 5.0
 """An output counts as slow for so long after it lost a frame."""
+PROVEN_S = 2.0
+"""After an error an output counts as on again once it was written to for so long: the first bytes fit on any disk."""
 _STUCK_S = 2.0
 _ROOM_CHECK_S = 1.0
 
@@ -34,6 +36,7 @@ class ResumingSink:
         self.lost = 0
         self._folder, self._say, self._keep_free_mb = folder, say, keep_free_mb
         self._off_since_s: float | None = None
+        self._good_since_s: float | None = None
         self._slow_since_s: float | None = None
         self._slow_until_s = 0.0
         self._busy_since_s: float | None = None
@@ -102,6 +105,7 @@ class ResumingSink:
 
     def _fail(self, error: OutputError, now_s: float) -> None:
         self.lost += 1
+        self._good_since_s = None
         self._retry_s = now_s + RETRY_S
         self._room_check_s = 0.0
         if self._off_since_s is None:
@@ -109,7 +113,10 @@ class ResumingSink:
             self._say(f"{self.what} off: {error}; trying again every {RETRY_S:g} s")
 
     def _succeed(self, now_s: float) -> None:
-        if self._off_since_s is not None:
-            off_s, lost = now_s - self._off_since_s, self.lost - self._lost_before
+        if self._off_since_s is None:
+            return
+        self._good_since_s = now_s if self._good_since_s is None else self._good_since_s
+        if now_s - self._good_since_s >= PROVEN_S:
+            off_s, lost = self._good_since_s - self._off_since_s, self.lost - self._lost_before
             self._off_since_s = None
             self._say(f"{self.what} on again after {off_s:.0f} s, without {lost} frames")
