@@ -11,7 +11,8 @@ from vr.runtime.sinks.base import Output, Sink
 
 RETRY_S = 5.0
 SLOW_S = 5.0
-"""An output counts as slow for so long after it lost a frame."""
+"""An output counts as slow for so long after it lost a frame, once it lost `SLOW_FRAMES` no further apart than that."""
+SLOW_FRAMES = 10
 PROVEN_S = 2.0
 """After an error an output counts as on again once it was written to for so long: the first bytes fit on any disk."""
 _STUCK_S = 2.0
@@ -22,7 +23,7 @@ class ResumingSink:
     """A sink whose errors do not end the run: frames are left out, and it is tried again every `RETRY_S`.
 
     It says so once when it begins and once when it ends; in between `notice` tells: `recording off`, or `recording
-    slow` while the queue before the sink overflows or one frame takes longer than 2 s.
+    slow` while the queue before the sink overflows (`SLOW_S`) or one frame takes longer than 2 s.
     """
 
     def __init__(
@@ -37,8 +38,8 @@ class ResumingSink:
         self._folder, self._say, self._keep_free_mb = folder, say, keep_free_mb
         self._off_since_s: float | None = None
         self._good_since_s: float | None = None
-        self._slow_since_s: float | None = None
-        self._slow_until_s = 0.0
+        self._slow_since_s = self._slow_until_s = 0.0
+        self._slow_lost = 0
         self._busy_since_s: float | None = None
         self._retry_s = self._room_check_s = 0.0
         self._lost_before = 0
@@ -47,11 +48,11 @@ class ResumingSink:
     @property
     def notice(self) -> Notice | None:
         """See `Troubled`."""
-        now_s, off_s, slow_s, busy_s = time.monotonic(), self._off_since_s, self._slow_since_s, self._busy_since_s
+        now_s, off_s, busy_s = time.monotonic(), self._off_since_s, self._busy_since_s
         if off_s is not None:
             return Notice(f"{self.what} off", now_s - off_s)
-        if slow_s is not None and now_s < self._slow_until_s:
-            return Notice(f"{self.what} slow", now_s - slow_s)
+        if now_s < self._slow_until_s and self._slow_lost >= SLOW_FRAMES:
+            return Notice(f"{self.what} slow", now_s - self._slow_since_s)
         if busy_s is not None and now_s - busy_s > _STUCK_S:
             return Notice(f"{self.what} slow", now_s - busy_s)
         return None
@@ -80,14 +81,17 @@ class ResumingSink:
 
     def _note_gap(self, index: int, now_s: float) -> None:
         """Numbers that are missing were dropped by the queue before this sink."""
-        has_gap = self._next_index is not None and index > self._next_index
+        gap = 0 if self._next_index is None else index - self._next_index
         self._next_index = index + 1
-        if not has_gap:
+        if gap <= 0:
             return
-        if self._slow_since_s is None or now_s >= self._slow_until_s:
-            self._slow_since_s = now_s
-            self._say(f"{self.what} slow: the disk or the encoder cannot follow, frames are left out")
+        if now_s >= self._slow_until_s:
+            self._slow_since_s, self._slow_lost = now_s, 0
         self._slow_until_s = now_s + SLOW_S
+        was_slow = self._slow_lost >= SLOW_FRAMES
+        self._slow_lost += gap
+        if self._slow_lost >= SLOW_FRAMES and not was_slow:
+            self._say(f"{self.what} slow: the disk or the encoder cannot follow, frames are left out")
 
     def _check_room(self, now_s: float) -> None:
         """About once a second. Raises OutputError if too little is free, or the folder is gone."""

@@ -78,8 +78,7 @@ class TransformSink:
             try:
                 self._upkeep.check()
                 self._rotate_if_full()
-                self._stream = self._stream or self._open()
-                _append_whole(self._stream, line)
+                _append_whole(self._stream or self._open(), line)
             except OSError as error:
                 self._close_stream()
                 raise OutputError(f"cannot write {self._target.path}: {error.strerror}") from error
@@ -104,7 +103,7 @@ class TransformSink:
 
     def _open(self) -> FileIO:
         written = self._target.written
-        stream = self._target.create() if written is None else written.open("ab", buffering=0)
+        stream = self._stream = self._target.create() if written is None else written.open("ab", buffering=0)
         self._upkeep.follow(stream.fileno(), self._target.written or self._target.path)
         if _ends_within_a_line(self._target.written or self._target.path):
             _append_whole(stream, b"\n")

@@ -31,11 +31,11 @@ class Upkeep:
 
     def follow(self, descriptor: int, path: Path) -> None:
         """From now on for this file, in place of the one before. Raises OSError."""
-        own = os.dup(descriptor)
+        folders = [os.open(path.parent, os.O_RDONLY)] if hasattr(os, "O_DIRECTORY") else []
         self.leave()
         with self._changed:
-            self._followed = own
-            self._ended.append(os.open(path.parent, os.O_RDONLY))  # so that its name lasts as well
+            self._ended += folders  # so that the file's name lasts as well
+            self._followed = os.dup(descriptor)
             self._next_tidy_s = 0.0
             self._changed.notify()
         if self._thread is None:
@@ -73,19 +73,19 @@ class Upkeep:
                 self._changed.wait_for(lambda: self._closing or self._ended, timeout=SYNC_S)
                 closing = self._closing
                 ended, self._ended = self._ended, []
-                followed = None if self._followed is None else os.dup(self._followed)
-            self._sync([*ended, *([] if followed is None else [followed])])
+                followed = [] if self._followed is None else [self._followed]
+            for descriptor in [*ended, *followed]:
+                self._sync(descriptor)
+            for descriptor in ended:  # nobody else closes them
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
             if time.monotonic() >= self._next_tidy_s:
                 self._next_tidy_s = time.monotonic() + TIDY_S
                 self._tidy()
 
-    def _sync(self, descriptors: list[int]) -> None:
-        for descriptor in descriptors:
-            try:
-                _sync_data(descriptor)
-            except OSError as error:
-                if error.errno != errno.EINVAL:  # a pipe has nothing to bring to a disk
-                    self._failure = error
-            finally:
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
+    def _sync(self, descriptor: int) -> None:
+        try:
+            _sync_data(descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a pipe has nothing to bring to a disk
+                self._failure = error
