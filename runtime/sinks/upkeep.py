@@ -11,6 +11,8 @@ from pathlib import Path
 SYNC_S = 1.0
 """At a power cut so much is lost, and what the disk takes for one round."""
 TIDY_S = 60.0
+_MOST_WAITING = 32
+_CLOSE_S = 10.0
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
@@ -30,14 +32,15 @@ class Upkeep:
         self._failure: OSError | None = None
 
     def follow(self, descriptor: int, path: Path) -> None:
-        """From now on for this file, in place of the one before. Raises OSError."""
+        """From now on for this file, in place of the one before; waits if too many await their end. Raises OSError."""
         folders = [os.open(path.parent, os.O_RDONLY)] if hasattr(os, "O_DIRECTORY") else []
         self.leave()
         with self._changed:
+            self._changed.wait_for(lambda: len(self._ended) < _MOST_WAITING)
             self._ended += folders  # so that the file's name lasts as well
             self._followed = os.dup(descriptor)
             self._next_tidy_s = 0.0
-            self._changed.notify()
+            self._changed.notify_all()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
             self._thread.start()
@@ -48,7 +51,7 @@ class Upkeep:
             if self._followed is not None:
                 self._ended.append(self._followed)
             self._followed = None
-            self._changed.notify()
+            self._changed.notify_all()
 
     def check(self) -> None:
         """Raises the OSError that the disk answered with since the last call."""
@@ -58,13 +61,16 @@ class Upkeep:
             raise failure
 
     def close(self) -> None:
-        """Waits until all is on the disk."""
+        """Waits until all is on the disk. Raises OSError if it is not after `_CLOSE_S`, or `check` would."""
         self.leave()
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._changed.notify_all()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_CLOSE_S)
+            if self._thread.is_alive():
+                raise OSError(errno.ETIMEDOUT, f"the disk did not take it within {_CLOSE_S:g} s")
+        self.check()
 
     def _run(self) -> None:
         closing = False
@@ -73,6 +79,7 @@ class Upkeep:
                 self._changed.wait_for(lambda: self._closing or self._ended, timeout=SYNC_S)
                 closing = self._closing
                 ended, self._ended = self._ended, []
+                self._changed.notify_all()
                 followed = [] if self._followed is None else [self._followed]
             for descriptor in [*ended, *followed]:
                 self._sync(descriptor)

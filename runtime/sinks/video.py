@@ -70,7 +70,6 @@ class VideoSink:
             if self._writer is not None:
                 self._end(self._writer)
             self._upkeep.close()
-            self._upkeep.check()
         except (OSError, FFmpegError) as error:
             self._break_off()
             raise OutputError(f"cannot finish the recording: {error.strerror or error}") from error
