@@ -26,15 +26,18 @@ from vr.runtime.session import Runner, Session, builds_engines
 from vr.runtime.sinks import (
     FlowSink,
     Output,
+    Reopenable,
+    ResumingSink,
     Sink,
-    TransformSink,
     VideoSink,
     WindowSink,
     can_show_windows,
     open_recording,
+    open_transforms,
     show_windows,
+    unattended,
 )
-from vr.runtime.sinks.targets import FileTarget, FolderTarget
+from vr.runtime.sinks.targets import FolderTarget
 from vr.runtime.sources import LiveSource, SourcePair, open_pair
 from vr.runtime.sources.opening import Steps, is_camera
 from vr.runtime.sources.repeats import RepeatWatch
@@ -82,7 +85,7 @@ def run_pairs(
         shows, workers = _can_show(pairs, say), max(1, shares.workers // len(pairs))
         runs = [LiveRun(options, Stop(stop), say, shows, workers) for options in pairs]
         supervisor = Supervisor([run.status for run in runs], run_options.status_file, Notifier.from_environment())
-        reopens = [reopen_logs, *(reopen_sink for run in runs for reopen_sink in run.reopens)]
+        reopens = [reopen_logs, *(run.reopen for run in runs)]
         stack.enter_context(supervised(supervisor, stop, reopen, reopens))
         aligners = load_aligners(pairs, shares.threads, say)
         say(_describe(aligners[0], pairs[0]))
@@ -119,7 +122,10 @@ class LiveRun:
         shows: there is a display. workers: see `vr.runtime.cores`.
         """
         self._options, self._stop, self._say, self._workers = options, stop, say, workers
-        self._sinks = _open_sinks(options, stop, shows)
+        self._files = _open_files(options)
+        self._sinks: list[Sink] = [sink for sink, _ in self._files]
+        if options.window and shows:
+            self._sinks.append(WindowSink(stop, options.name))
         self._stats = LiveStats()
         self.status = Status(options.name)
         self._written: list[Path] = []
@@ -131,10 +137,11 @@ class LiveRun:
         """Those of its sinks that the main thread has to show."""
         return [sink for sink in self._sinks if isinstance(sink, WindowSink)]
 
-    @property
-    def reopens(self) -> list[Callable[[], None]]:
-        """What opens the files again of those of its sinks that can."""
-        return [reopen for sink in self._sinks if (reopen := getattr(sink, "reopen", None)) is not None]
+    def reopen(self) -> None:
+        """Opens the files again of those of its sinks that can. Raises OutputError."""
+        for sink in self._sinks:
+            if isinstance(sink, Reopenable):
+                sink.reopen()
 
     @property
     def running(self) -> bool:
@@ -178,11 +185,12 @@ class LiveRun:
         """What the run has come to."""
         report = self._stats.report(self._last_s - self._start_s, self._pairing.counts)
         pair = {"IR": self._sources.ir, "RGB": self._sources.rgb}
+        paused = sum(sink.lost for sink in self._sinks if isinstance(sink, ResumingSink))
         return replace(
             report,
             written=self._written,
             search=aligner.search_text,
-            dropped_by_sinks=self._pipeline.dropped_by_sinks,
+            dropped_by_sinks=self._pipeline.dropped_by_sinks + paused,
             cameras={name: source.status.counts for name, source in pair.items() if isinstance(source, LiveSource)},
         )
 
@@ -195,7 +203,10 @@ class LiveRun:
         options, live = self._options, sources.rgb.live
         for sink in self._sinks:
             if isinstance(sink, VideoSink):
-                sink.start(sources.rgb.fps, may_skip=live)
+                sink.start(sources.rgb.fps, self._say)
+        if live:
+            files = [unattended(sink, path, self._say, options.storage) for sink, path in self._files]
+            self._sinks = [*files, *self.windows]
         self._pairing = pair_sources(sources.ir, sources.rgb, options.time_rule)
         self._pipeline = Pipeline(
             self._pairing,
@@ -261,18 +272,16 @@ def _close_all(sinks: Sequence[Sink], written: list[Path], complete: bool) -> Ex
     return failure
 
 
-def _open_sinks(options: LiveOptions, stop: Stop, shows: bool) -> list[Sink]:
-    """Checks every output and writes nothing yet. Raises OutputError."""
-    sinks: list[Sink] = []
+def _open_files(options: LiveOptions) -> list[tuple[Sink, Path]]:
+    """The sinks that write, and where to. Checks every output and writes nothing yet. Raises OutputError."""
+    files: list[tuple[Sink, Path]] = []
     if options.record is not None:
-        sinks.append(open_recording(options.record, options.overwrite))
+        files.append((open_recording(options.record, options.overwrite, options.storage), options.record))
     if options.transforms is not None:
-        sinks.append(TransformSink(FileTarget(options.transforms, options.overwrite)))
+        files.append((open_transforms(options.transforms, options.overwrite, options.storage), options.transforms))
     if options.flows is not None:
-        sinks.append(FlowSink(FolderTarget(options.flows)))
-    if options.window and shows:
-        sinks.append(WindowSink(stop, options.name))
-    return sinks
+        files.append((FlowSink(FolderTarget(options.flows)), options.flows))
+    return files
 
 
 def load_aligners(pairs: Sequence[LiveOptions], threads: int, say: Say) -> Sequence[Aligner | DeviceAligner]:

@@ -15,6 +15,7 @@ from vr.runtime.person_masks import MaskOptions
 from vr.runtime.rigs import DEFAULT_RIG
 from vr.runtime.search import DEFAULT_SEARCH
 from vr.runtime.sources import SourceOptions
+from vr.runtime.storage import StorageOptions
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class LiveOptions:
     ir_offset_ms: str = "0"
     ir_between: Between = "nearest"
     sources: SourceOptions = field(default_factory=SourceOptions)
+    storage: StorageOptions = field(default_factory=StorageOptions)
     name: str = ""
 
     @property
@@ -63,6 +65,7 @@ class LiveOptions:
         parse_every(self.estimate_every)
         self.time_rule.check()
         self.masks.check(self.mode)
+        self.storage.check()
         outputs = [path.resolve() for path in (self.record, self.transforms, self.flows) if path is not None]
         if len(set(outputs)) < len(outputs):
             raise InputError("--record, --transforms and --flows name the same place; give each its own")
@@ -85,7 +88,7 @@ class RunOptions:
 
 DEFAULTS = LiveOptions("", "")
 RUN_DEFAULTS = RunOptions()
-_PARTS = ("masks", "sources")
+_PARTS = ("masks", "sources", "storage")
 """Fields of LiveOptions that are dataclasses with options of their own."""
 
 

@@ -17,7 +17,7 @@ from vr.runtime.providers import PROVIDER_CHOICES
 from vr.runtime.rigs import RIGS
 from vr.runtime.search import SEARCHES
 
-Part = Literal["", "masks", "sources", "run", "command"]
+Part = Literal["", "masks", "sources", "storage", "run", "command"]
 AUTO = "auto"
 _KINDS = {str: "a text", Path: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _SOURCE = "camera index, /dev/video*, rtsp:// or http(s):// URL, video file, image folder, glob, or sim:"
@@ -28,8 +28,8 @@ class Option:
     """One thing that `vr-live` can be told.
 
     key: in TOML and in Python. kind: type of a value. help: one or two sentences, with the unit.
-    part: which dataclass has the field: "" is LiveOptions, "masks" and "sources" are its parts, "run" is RunOptions,
-    and "command" is none: the command line alone has it.
+    part: which dataclass has the field: "" is LiveOptions, "masks", "sources" and "storage" are its parts, "run" is
+    RunOptions, and "command" is none: the command line alone has it.
     low, high: bounds of a number, both allowed. above: bound that is not allowed itself. choices: of a text.
     expected: what to call the allowed values, instead of what follows from the bounds.
     or_auto: a text that is auto, or a number of that type within the bounds. is_source: a text that names a camera or a
@@ -284,6 +284,62 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
         Option("transforms", Path, "Write one JSON object per frame into this file.", pair=True, example="out.jsonl"),
         Option("flows", Path, "Write one source map (.npy) per frame into this folder.", pair=True, example="flows"),
         Option("overwrite", bool, "Replace existing output files."),
+    ),
+    "Storage": (
+        Option(
+            "segment",
+            str,
+            "Divide the recording NAME.mp4 into files NAME-20261126T041500Z.mp4 (UTC) of so long or so much: "
+            "90s, 10m, 1h, 500MB or 2GB.",
+            part="storage",
+            pair=True,
+            metavar="TIME|SIZE",
+            example="1h",
+        ),
+        Option(
+            "keep_days",
+            float,
+            "Delete segments of this recording, also of earlier runs, that began more days ago.",
+            part="storage",
+            pair=True,
+            above=0,
+            example=14.0,
+        ),
+        Option(
+            "keep_gb",
+            float,
+            "Delete the oldest segments of this recording, also of earlier runs, beyond so many GB together.",
+            part="storage",
+            pair=True,
+            above=0,
+            example=100.0,
+        ),
+        Option(
+            "keep_free_mb",
+            float,
+            "Of cameras: record only while so many MB are free on the disk.",
+            part="storage",
+            pair=True,
+            low=0,
+        ),
+        Option(
+            "transforms_max_mb",
+            float,
+            "Continue the file of --transforms where there is one, and begin a new one (out.jsonl becomes out.1.jsonl, "
+            "and so on) once it has so many MB.",
+            part="storage",
+            pair=True,
+            above=0,
+            example=100.0,
+        ),
+        Option(
+            "transforms_keep",
+            int,
+            "So many older files are kept of --transforms-max-mb.",
+            part="storage",
+            pair=True,
+            low=1,
+        ),
     ),
     "Running": (
         Option(

@@ -32,9 +32,10 @@ from vr.runtime.blend import View, lone_picture, render
 from vr.runtime.estimation import Asked, Estimation
 from vr.runtime.geometry import SizeHw
 from vr.runtime.handover import Handover
+from vr.runtime.notices import Notice
 from vr.runtime.pairing import Alone, Pair, Pairing
 from vr.runtime.preprocess import to_bgr
-from vr.runtime.sinks import Output, Sink
+from vr.runtime.sinks import Output, Sink, Troubled
 from vr.runtime.stopping import Stop
 
 _READ_AHEAD, _ALIGNED_AHEAD, _DRAWN_AHEAD = 2, 1, 2
@@ -85,6 +86,7 @@ class Pipeline:
         self._pairing, self._estimation, self._stop = pairing, estimation, stop
         self._live, self._alpha, self._frames = live, alpha, frames
         self._view: View = view
+        self._troubled = [sink for sink in sinks if isinstance(sink, Troubled)]
         self._draws = any(sink.wants_picture for sink in sinks)
         self._size_hw: SizeHw | None = None
         self._pairs = Handover[Read](_READ_AHEAD + workers)
@@ -190,20 +192,23 @@ class Pipeline:
         shown, timings_ms = read.shown, {} if alignment is None else alignment.timings_ms
         time_s = shown.time_s if isinstance(shown, Alone) else shown.rgb.time_s
         start_s = time.monotonic()
-        picture = self._picture(alignment, shown) if self._draws else None
+        notices = (*shown.notices, *(notice for sink in self._troubled if (notice := sink.notice) is not None))
+        picture = self._picture(alignment, shown, notices) if self._draws else None
         end_s = time.monotonic()
         spent_ms = {**timings_ms, "draw": (end_s - start_s) * 1000.0}
         total_ms = (end_s - time_s) * 1000.0 if self._live else sum(spent_ms.values())
         latency_ms = {"read": read.read_ms, **spent_ms, "total": total_ms}
-        return Output(index, time_s, shown.ir, shown.rgb, alignment, latency_ms, picture, shown.notices)
+        return Output(index, time_s, shown.ir, shown.rgb, alignment, latency_ms, picture, notices)
 
-    def _picture(self, alignment: Alignment | None, shown: Pair | Alone) -> NDArray[np.uint8]:
+    def _picture(
+        self, alignment: Alignment | None, shown: Pair | Alone, notices: Sequence[Notice]
+    ) -> NDArray[np.uint8]:
         rgb = None if shown.rgb is None else to_bgr(shown.rgb.frame)
         if alignment is not None and rgb is not None:
-            picture = render(self._view, alignment, rgb, self._alpha, shown.notices)
+            picture = render(self._view, alignment, rgb, self._alpha, notices)
             self._size_hw = picture.shape[0], picture.shape[1]
             return picture
-        return lone_picture(rgb, None if shown.ir is None else shown.ir.frame, self._size_hw, shown.notices)
+        return lone_picture(rgb, None if shown.ir is None else shown.ir.frame, self._size_hw, notices)
 
     def _write(self, write: Callable[[Output], None], outputs: Handover[Output]) -> None:
         try:

@@ -7,144 +7,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from vr.runtime.alignment import Alignment, State
+from tests.sink_outputs import MATRIX, RGB_HW, names, output
 from vr.runtime.errors import OutputError
 from vr.runtime.geometry import apply_affine
-from vr.runtime.sinks import FlowSink, Output, PngSink, TransformSink, VideoSink, WindowSink, open_recording
+from vr.runtime.sinks import FlowSink, PngSink, TransformSink, VideoSink, WindowSink, open_recording
 from vr.runtime.sinks.targets import FileTarget, FolderTarget
-from vr.runtime.sources import Stamped
 from vr.runtime.stopping import Stop
-
-MATRIX = np.array([[0.9, 0.1, 3.0], [-0.1, 0.8, 5.0]])
-RGB_HW, IR_HW = (48, 64), (40, 50)
-
-
-def output(
-    index: int,
-    time_s: float | None = None,
-    level: int = 0,
-    state: State = "estimated",
-    size_hw: tuple[int, int] = RGB_HW,
-    confidence: float | None = 0.75,
-) -> Output:
-    time_s = index / 10.0 if time_s is None else time_s
-    ir, rgb = np.zeros(IR_HW, np.uint8), np.zeros((*size_hw, 3), np.uint8)
-    stamped_ir, stamped_rgb = Stamped(ir, time_s + 0.004, index), Stamped(rgb, time_s, index)
-    matrix = None if state == "refused" else MATRIX
-    aligned = Alignment(state, confidence, matrix, None, size_hw, ir)
-    picture = np.full((*size_hw, 3), level, np.uint8)
-    return Output(index, time_s, stamped_ir, stamped_rgb, aligned, {"total": 1.23456}, picture)
-
-
-def play(path: Path) -> list[NDArray[np.uint8]]:
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    while (read := capture.read())[0]:
-        frames.append(read[1])
-    capture.release()
-    return frames
-
-
-def video_sink(path: Path, fps: float = 10.0, may_skip: bool = False, overwrite: bool = False) -> VideoSink:
-    sink = VideoSink(FileTarget(path, overwrite))
-    sink.start(fps, may_skip)
-    return sink
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_video_plays_once_it_is_closed(tmp_path: Path) -> None:
-    sink = video_sink(tmp_path / "out.mp4")
-    for index in range(12):
-        sink.write(output(index, level=20 * index))
-        assert not (tmp_path / "out.mp4").exists(), "no half-written file under the final name"
-    assert sink.close(complete=True) == tmp_path / "out.mp4"
-    frames = play(tmp_path / "out.mp4")
-    assert [round(float(f.mean())) for f in frames] == pytest.approx([20 * i for i in range(12)], abs=6)
-    assert cv2.VideoCapture(str(tmp_path / "out.mp4")).get(cv2.CAP_PROP_FPS) == 10.0
-    assert names(tmp_path) == ["out.mp4"]
-
-
-def test_video_repeats_the_picture_where_time_passes_without_one(tmp_path: Path) -> None:
-    sink = video_sink(tmp_path / "out.mp4")
-    for index, time_s in enumerate([100.0, 100.1, 100.5, 100.6]):
-        sink.write(output(index, time_s, level=60 * index))
-    sink.close(complete=True)
-    levels = [round(float(f.mean()) / 60) for f in play(tmp_path / "out.mp4")]
-    assert levels == [0, 1, 2, 2, 2, 2, 3]
-
-
-def test_video_of_a_camera_that_is_faster_than_it_says_keeps_the_time(tmp_path: Path) -> None:
-    due = 51  # at 10 per second, from 0 to 4.95 s; three more are allowed for jitter
-    for may_skip, most in ((True, due + 3), (False, 100)):
-        path = tmp_path / f"{may_skip}.mp4"
-        sink = video_sink(path, fps=10.0, may_skip=may_skip)
-        for index in range(100):
-            sink.write(output(index, index / 20.0))
-        sink.close(complete=True)
-        assert max(due, most - 1) <= len(play(path)) <= most
-
-
-def test_a_wild_timestamp_does_not_fill_the_disk(tmp_path: Path) -> None:
-    sink = video_sink(tmp_path / "out.mp4")
-    sink.write(output(0, 0.0))
-    sink.write(output(1, 1e6))
-    sink.close(complete=True)
-    assert len(play(tmp_path / "out.mp4")) == 101
-
-
-def test_odd_sizes_lose_no_row_and_no_column(tmp_path: Path) -> None:
-    sink = video_sink(tmp_path / "out.mp4")
-    sink.write(output(0, size_hw=(49, 65)))
-    sink.close(complete=True)
-    assert play(tmp_path / "out.mp4")[0].shape == (50, 66, 3)
-
-
-def test_a_changing_size_is_an_error_and_keeps_the_recording(tmp_path: Path) -> None:
-    sink = video_sink(tmp_path / "out.mp4")
-    sink.write(output(0))
-    with pytest.raises(OutputError, match="64x48 to 80x60"):
-        sink.write(output(1, size_hw=(60, 80)))
-    assert sink.close(complete=False) == tmp_path / "out.mp4"
-    assert len(play(tmp_path / "out.mp4")) == 1
-
-
-def test_a_failed_run_never_replaces_an_older_recording(tmp_path: Path) -> None:
-    old = tmp_path / "out.mp4"
-    old.write_bytes(b"precious")
-    for expected in ("out.incomplete.mp4", "out.incomplete-2.mp4"):
-        sink = video_sink(old, overwrite=True)
-        sink.write(output(0))
-        assert sink.close(complete=False) == tmp_path / expected
-        assert len(play(tmp_path / expected)) == 1
-    assert old.read_bytes() == b"precious"
-
-
-def test_overwrite_replaces_only_a_whole_recording(tmp_path: Path) -> None:
-    old = tmp_path / "out.mp4"
-    old.write_bytes(b"old")
-    sink = video_sink(old, overwrite=True)
-    sink.write(output(0))
-    assert old.read_bytes() == b"old"
-    sink.close(complete=True)
-    assert len(play(old)) == 1
-    assert names(tmp_path) == ["out.mp4"]
-
-
-def test_a_file_that_somebody_else_made_meanwhile_is_kept(tmp_path: Path) -> None:
-    sink = video_sink(tmp_path / "out.mp4")
-    sink.write(output(0))
-    (tmp_path / "out.mp4").write_bytes(b"theirs")
-    assert sink.close(complete=True) == tmp_path / "out.incomplete.mp4"
-    assert (tmp_path / "out.mp4").read_bytes() == b"theirs"
 
 
 def test_a_run_without_frames_leaves_nothing(tmp_path: Path) -> None:
-    sinks = [video_sink(tmp_path / "a.mp4"), PngSink(FolderTarget(tmp_path / "png"))]
+    sinks = [VideoSink(FileTarget(tmp_path / "a.mp4", False)), PngSink(FolderTarget(tmp_path / "png"))]
     sinks += [
         TransformSink(FileTarget(tmp_path / "t.jsonl", False)),
         FlowSink(FolderTarget(tmp_path / "flows")),

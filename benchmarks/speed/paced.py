@@ -69,7 +69,7 @@ def soak_row(name: str, path: Path, threads: int, frames: int) -> Row:
     """`paced_row` with the sinks of a long run: a recording and transforms."""
     with tempfile.TemporaryDirectory() as folder:
         video = VideoSink(FileTarget(Path(folder) / "out.mp4", overwrite=True))
-        video.start(FPS, may_skip=True)
+        video.start(FPS)
         transforms = TransformSink(FileTarget(Path(folder) / "out.jsonl", overwrite=True))
         row = paced_row(name, path, threads, frames, "1", [video, transforms])
         for sink in (video, transforms):

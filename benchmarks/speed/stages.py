@@ -84,7 +84,7 @@ def time_decoding(folder: Path, scene: Scene, calls: int) -> Timing:
 def time_encoding(folder: Path, scene: Scene, calls: int) -> Timing:
     """One picture into the recording of `--record`."""
     sink = VideoSink(FileTarget(folder / "out.mp4", overwrite=True))
-    sink.start(SCENE_FPS, may_skip=False)
+    sink.start(SCENE_FPS)
     aligner = Aligner.load("small", "cpu", 1)
     ir, rgb = scene[0]
     alignment, count = aligner.estimate(ir, rgb), iter(range(10 * calls))

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vr.runtime.alignment import Alignment, State
+from vr.runtime.errors import OutputError
 from vr.runtime.notices import Notice
 from vr.runtime.sources.base import Stamped
 
@@ -55,3 +56,29 @@ class Sink(Protocol):
         so far is kept under another name. Raises OutputError.
         """
         ...
+
+
+@runtime_checkable
+class Troubled(Protocol):
+    """A sink that may be unable to write for a while, and then goes on."""
+
+    @property
+    def notice(self) -> Notice | None:
+        """What is wrong right now; None if nothing is. From any thread."""
+        ...
+
+
+@runtime_checkable
+class Reopenable(Protocol):
+    """A sink whose files somebody else may move away."""
+
+    def reopen(self) -> None:
+        """What comes next goes to a file of the old name. From any thread."""
+        ...
+
+
+def required_picture(output: Output) -> NDArray[np.uint8]:
+    """The picture of an output frame. Raises OutputError if it has none."""
+    if output.picture is None:
+        raise OutputError(f"output frame {output.index} has no picture to record")
+    return output.picture

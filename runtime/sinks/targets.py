@@ -1,14 +1,34 @@
 """Output files and folders: checked before the work starts, and never replaced by a failed run."""
 
-import os
 import tempfile
+from collections.abc import Iterator
+from io import FileIO
+from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from vr.runtime.errors import OutputError
 
 
+class Target(Protocol):
+    """Where a sink's file comes to lie."""
+
+    @property
+    def written(self) -> Path | None:
+        """The file that was made last; None before."""
+        ...
+
+    def create(self) -> FileIO:
+        """Makes the next file, unbuffered, for appending. Raises OSError; nothing that exists is touched."""
+        ...
+
+    def finish(self, complete: bool) -> Path | None:
+        """Called once all is written; returns where it lies, None if nothing was made. Raises OutputError."""
+        ...
+
+
 class FileTarget:
-    """A file to be written: under a hidden name beside it first, under its own name once it is whole."""
+    """A file under its own name, or beside the one that it replaces, as `out.incomplete.mp4`, until it is whole."""
 
     def __init__(self, path: Path, overwrite: bool) -> None:
         """Raises OutputError if `path` cannot be written, or exists and `overwrite` is False. Changes
@@ -20,22 +40,43 @@ class FileTarget:
             raise OutputError(f"{path} exists; choose another name, or pass --overwrite to replace it")
         check_writable(path.parent)
         self.path = path
-        self.partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+        self.written: Path | None = None
         self._overwrite = overwrite
 
-    def finish(self, complete: bool) -> Path:
-        """Gives the partial file its name, and returns it.
-
-        It takes a free name beside it (`out.incomplete.mp4`) where its own is taken and must not be
-        replaced: after an error (`complete` False), or if somebody else has made the file in the meantime.
+    def create(self) -> FileIO:
+        """See `Target`. It takes a free name beside its own if that is taken, by an older file or by somebody else
+        in the meantime.
         """
-        may_replace = complete and self._overwrite
-        name = self.path if may_replace or not self.path.exists() else _free_name(self.path)
+        self.written, stream = create_first_free(self._names())
+        return stream
+
+    def finish(self, complete: bool) -> Path | None:
+        """See `Target`; an older file is replaced if that is asked for and `complete`."""
+        if self.written is None or self.written == self.path or not (complete and self._overwrite):
+            return self.written
         try:
-            self.partial.replace(name)
+            self.written.replace(self.path)
         except OSError as error:
-            raise OutputError(f"cannot rename {self.partial} to {name}: {error.strerror}") from error
-        return name
+            raise OutputError(f"cannot rename {self.written} to {self.path}: {error.strerror}") from error
+        self.written = self.path
+        return self.path
+
+    def _names(self) -> Iterator[Path]:
+        yield self.path
+        yield self.path.with_stem(f"{self.path.stem}.incomplete")
+        for number in count(2):
+            yield self.path.with_stem(f"{self.path.stem}.incomplete-{number}")
+
+
+def create_first_free(names: Iterator[Path]) -> tuple[Path, FileIO]:
+    """Makes a file under the first of the names that nobody has, for appending. Raises OSError."""
+    for name in names:
+        try:
+            name.open("xb").close()
+        except FileExistsError:
+            continue
+        return name, name.open("ab", buffering=0)
+    raise FileExistsError("all names are taken")
 
 
 class FolderTarget:
@@ -82,10 +123,3 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _free_name(path: Path) -> Path:
-    name, number = path.with_stem(f"{path.stem}.incomplete"), 2
-    while name.exists():
-        name, number = path.with_stem(f"{path.stem}.incomplete-{number}"), number + 1
-    return name

@@ -1,160 +1,118 @@
-"""Recording the picture: an MP4 file, or a folder of numbered PNG files."""
+"""Recording the picture as MP4 files."""
 
-import math
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+import contextlib
+from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 
-import cv2
 import numpy as np
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from vr.runtime.cores import available_cores
 from vr.runtime.errors import OutputError
-from vr.runtime.sinks.base import Output
-from vr.runtime.sinks.targets import FileTarget, FolderTarget, write_whole
+from vr.runtime.sinks.base import Output, required_picture
+from vr.runtime.sinks.mp4 import Mp4Writer, best_codec
+from vr.runtime.sinks.segments import Files, SingleFile
+from vr.runtime.sinks.targets import FileTarget
+from vr.runtime.sinks.upkeep import Upkeep
 
-VIDEO_SUFFIX = ".mp4"
-_CODEC = "mp4v"
-_LONGEST_FILL_S = 10.0
-_JITTER_FRAMES = 2
-_MOST_PNG_WORKERS = 8
-_PNG_FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-
-
-def open_recording(path: Path, overwrite: bool) -> "VideoSink | PngSink":
-    """A video if `path` ends in .mp4, a folder of PNG files if it has no suffix. Raises OutputError."""
-    if path.suffix.lower() == VIDEO_SUFFIX:
-        return VideoSink(FileTarget(path, overwrite))
-    if path.suffix and not path.is_dir():
-        raise OutputError(
-            f"cannot record to {path}; expected a name ending in {VIDEO_SUFFIX}, or a folder for PNG files"
-        )
-    return PngSink(FolderTarget(path))
+LONGEST_PAUSE_S = 3600.0
+"""After so long without a picture a new file begins."""
+NO_H264 = "this build of FFmpeg has no libx264: the recording is MPEG-4 part 2, which browsers do not play"
 
 
 class VideoSink:
-    """An MP4 file (MPEG-4 part 2), playable once closed, at the frame rate that `start` is told.
+    """MP4 files in H.264 with the frames' own times, that play while they are written (`vr.runtime.sinks.mp4`).
 
-    Where time passes without a frame (a slow machine, a camera that paused) the last picture is repeated, so
-    that the recording plays at the speed of the scene. Odd sizes grow by one pixel to the next even one.
+    A new file begins when the last one has reached its limit, and also when the picture's size changes, after a pause
+    of more than `LONGEST_PAUSE_S`, and after an error; no frame is lost between two files. Odd sizes grow by one pixel
+    to the next even one.
+
+    On the disk (fsync) is what was written up to about a second ago, and every file that is complete: see `Upkeep`.
     """
 
     wants_picture = True
 
-    def __init__(self, target: FileTarget) -> None:
-        self._target = target
-        self._fps = 30.0
-        self._may_skip = False
-        self._writer: cv2.VideoWriter | None = None
+    def __init__(self, files: Files | FileTarget) -> None:
+        self._files: Files = SingleFile(files) if isinstance(files, FileTarget) else files
+        self._upkeep = Upkeep(self._files.tidy)
+        self._fps, self._codec = 30.0, ""
+        self._writer: Mp4Writer | None = None
+        self._stream: FileIO | None = None
         self._shape: tuple[int, ...] = ()
-        self._start_s = 0.0
-        self._written = 0
+        self._last_s = 0.0
 
-    def start(self, fps: float, may_skip: bool) -> None:
-        """Sets the frame rate, before the first frame.
-
-        may_skip: leave pictures out once they come faster than `fps`, as from a camera that gives more than
-        it says; a recording is never thinned.
-        """
-        self._fps = fps
-        self._may_skip = may_skip
+    def start(self, fps: float, say: Callable[[str], None] = lambda _text: None) -> None:
+        """Before the first frame. fps: nominal, see `Mp4Writer`. say: gets what a user should know."""
+        self._fps, self._codec = fps, best_codec()
+        if self._codec != "libx264":
+            say(NO_H264)
 
     def write(self, output: Output) -> None:
-        """See `Sink`. Raises OutputError if the picture's size changes, or the file cannot be written."""
-        picture = _required(output)
-        if self._writer is None:
-            self._writer = self._open(picture)
-            self._start_s = output.time_s
-        if picture.shape != self._shape:
-            raise OutputError(
-                f"the picture changed from {_size(self._shape)} to {_size(picture.shape)} px, which a video "
-                "cannot hold; record to a folder instead"
-            )
-        even = _pad_to_even(picture)
-        for _ in range(self._repeats(output.time_s)):
-            self._writer.write(even)
-            self._written += 1
+        """See `Sink`. After an error the next frame begins a new file."""
+        picture = required_picture(output)
+        try:
+            self._upkeep.check()
+            if self._writer is not None and self._is_over(self._writer, picture, output.time_s):
+                self._end(self._writer)
+            if self._writer is None:
+                self._writer = self._begin(picture)
+            self._writer.write(_pad_to_even(picture), output.time_s)
+            self._last_s = output.time_s
+        except (OSError, FFmpegError) as error:
+            where = self._files.written
+            self._break_off()
+            raise OutputError(f"cannot write the recording {where or ''}: {error.strerror or error}") from error
 
     def close(self, complete: bool) -> Path | None:
-        """See `Sink`."""
-        if self._writer is None:
-            return None
-        self._writer.release()
-        self._writer = None
-        return self._target.finish(complete)
+        """See `Sink`; several files are told by their folder."""
+        try:
+            if self._writer is not None:
+                self._end(self._writer)
+            self._upkeep.close()
+        except (OSError, FFmpegError) as error:
+            self._break_off()
+            raise OutputError(f"cannot finish the recording: {error.strerror or error}") from error
+        return self._files.finish(complete)
 
-    def _open(self, picture: NDArray[np.uint8]) -> cv2.VideoWriter:
+    def _is_over(self, writer: Mp4Writer, picture: NDArray[np.uint8], time_s: float) -> bool:
+        limit, pause_s = self._files.limit, time_s - self._last_s
+        is_full = writer.size_bytes >= limit.size_bytes or writer.duration_s + max(pause_s, 0.0) >= limit.duration_s
+        return is_full or picture.shape != self._shape or pause_s > LONGEST_PAUSE_S
+
+    def _begin(self, picture: NDArray[np.uint8]) -> Mp4Writer:
+        self._stream = self._files.create()
+        if self._files.written is not None:
+            self._upkeep.follow(self._stream.fileno(), self._files.written)
         self._shape = picture.shape
         h, w = _pad_to_even(picture).shape[:2]
-        writer = cv2.VideoWriter(
-            str(self._target.partial), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*_CODEC), self._fps, (w, h)
-        )
-        if not writer.isOpened():
-            raise OutputError(f"cannot write video {self._target.path} ({w}x{h} px); record to a folder instead")
-        return writer
+        return Mp4Writer(self._stream, (h, w), self._fps, self._codec or best_codec())
 
-    def _repeats(self, time_s: float) -> int:
-        """How often to write the picture of `time_s`, so that as many are written as are due by then."""
-        missing = math.floor((time_s - self._start_s) * self._fps + 0.5) + 1 - self._written
-        if missing < -_JITTER_FRAMES and self._may_skip:
-            return 0
-        return min(max(missing, 1), math.ceil(_LONGEST_FILL_S * self._fps))
+    def _end(self, writer: Mp4Writer) -> None:
+        writer.close()
+        self._writer = None
+        self._close_stream()
 
+    def _break_off(self) -> None:
+        """What is whole is kept; a file without a picture is not."""
+        writer, stream = self._writer, self._stream
+        if writer is not None:
+            writer.abandon()
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                self._close_stream()
+            if writer is None or not writer.has_pictures:
+                self._files.discard()
+        self._writer = None
 
-class PngSink:
-    """`000000.png`, `000001.png`, ... in a folder, (H, W, 3) 8 bit, one per output frame.
-
-    Several are compressed at once, because that takes longer than all the rest; so they appear nearly in order, and the
-    error of one is raised by a later call.
-    """
-
-    wants_picture = True
-
-    def __init__(self, target: FolderTarget) -> None:
-        self._target = target
-        self._workers = max(1, min(_MOST_PNG_WORKERS, available_cores()))
-        self._pool: ThreadPoolExecutor | None = None
-        self._pending: deque[Future[None]] = deque()
-
-    def write(self, output: Output) -> None:
-        """See `Sink`; waits while every worker has a picture."""
-        if self._pool is None:
-            self._target.create()
-            self._pool = ThreadPoolExecutor(self._workers, "png")
-        while len(self._pending) >= self._workers:
-            self._pending.popleft().result()
-        path = self._target.path / f"{output.index:06d}.png"
-        self._pending.append(self._pool.submit(_write_png, path, _required(output)))
-
-    def close(self, complete: bool) -> Path | None:
-        """See `Sink`; every file is whole."""
-        if self._pool is None:
-            return None
-        self._pool.shutdown()
-        failures = [failure for one in self._pending if (failure := one.exception()) is not None]
-        self._pool, self._pending = None, deque()
-        if failures and complete:
-            raise failures[0]
-        return self._target.path
-
-
-def _write_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    _, data = cv2.imencode(".png", picture, _PNG_FAST)
-    write_whole(path, data.data)
-
-
-def _required(output: Output) -> NDArray[np.uint8]:
-    if output.picture is None:
-        raise OutputError(f"output frame {output.index} has no picture to record")
-    return output.picture
+    def _close_stream(self) -> None:
+        self._upkeep.leave()
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            stream.close()
 
 
 def _pad_to_even(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The encoder would cut the last row or column of an odd size; it is repeated instead."""
     h, w = picture.shape[:2]
     return np.pad(picture, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge") if h % 2 or w % 2 else picture
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]}x{shape[0]}"
