@@ -41,9 +41,9 @@ def open_transforms(path: Path, overwrite: bool, storage: StorageOptions = _DEFA
 def unattended(sink: Sink, path: Path, say: Callable[[str], None], storage: StorageOptions = _DEFAULTS) -> ResumingSink:
     """The sink as cameras need it, see `ResumingSink`. path: of the output. Transforms are small: they need no room."""
     if isinstance(sink, TransformSink):
-        return ResumingSink(sink, "transforms", path.parent, say)
+        return ResumingSink(sink, "transforms", path, say)
     what = "flows" if isinstance(sink, FlowSink) else "recording"
-    return ResumingSink(sink, what, path.parent, say, storage.keep_free_mb)
+    return ResumingSink(sink, what, path, say, storage.keep_free_mb)
 
 
 def _segments(path: Path, storage: StorageOptions) -> Segments:
