@@ -129,7 +129,8 @@ def test_what_is_commented_out_are_defaults_and_examples_that_work(tmp_path: Pat
     rest = {key: value for key, value in config.values.items() if key not in without_default}
     assert (with_values(DEFAULTS, rest), run_options(rest)) == (DEFAULTS, RunOptions())
     assert set(config.values) == {key for key, option in OPTIONS.items() if option.in_files}
-    assert set(config.pairs[0].values) == {"ir", "rgb", "name", "record", "transforms", "flows"}
+    storage = {"segment", "keep_days", "keep_gb", "transforms_max_mb"}
+    assert set(config.pairs[0].values) == {"ir", "rgb", "name", "record", "transforms", "flows"} | storage
 
 
 def test_what_is_given_comes_back_from_any_folder(tmp_path: Path) -> None:

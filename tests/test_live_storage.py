@@ -13,7 +13,7 @@ from tests.live_command import play, vr_live
 from tests.sink_outputs import names, output
 from vr.runtime.errors import InputError, OutputError
 from vr.runtime.live_options import LiveOptions
-from vr.runtime.sinks import Reopenable, ResumingSink, TransformSink, VideoSink, open_recording, open_transforms
+from vr.runtime.sinks import TransformSink, VideoSink, open_recording, open_transforms
 from vr.runtime.sinks.segments import Segments
 from vr.runtime.sinks.targets import FileTarget
 from vr.runtime.storage import SegmentLimit, StorageOptions
@@ -180,10 +180,7 @@ def test_a_log_file_is_continued_by_the_next_run(tmp_path: Path) -> None:
 
 
 def test_a_moved_log_file_is_made_anew_after_reopening(tmp_path: Path) -> None:
-    sink = ResumingSink(
-        TransformSink(FileTarget(tmp_path / "t.jsonl", False)), "transforms", tmp_path / "t.jsonl", print
-    )
-    assert isinstance(sink, Reopenable)
+    sink = TransformSink(FileTarget(tmp_path / "t.jsonl", overwrite=False))
     sink.reopen()
     sink.write(output(0))
     (tmp_path / "t.jsonl").rename(tmp_path / "t.jsonl.1")

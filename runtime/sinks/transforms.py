@@ -84,7 +84,9 @@ class TransformSink:
                 raise OutputError(f"cannot write {self._target.path}: {error.strerror}") from error
 
     def reopen(self) -> None:
-        """See `Reopenable`."""
+        """Closes the file; the next frame opens its name again, and makes it if somebody has moved the file away. From
+        any thread.
+        """
         with self._lock:
             self._close_stream()
 
