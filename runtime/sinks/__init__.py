@@ -1,6 +1,6 @@
 """Where results go: a window, a recording, transforms, flows."""
 
-from vr.runtime.sinks.base import Output, Sink, Troubled
+from vr.runtime.sinks.base import Output, Reopenable, Sink, Troubled
 from vr.runtime.sinks.flows import FlowSink
 from vr.runtime.sinks.opening import open_recording, open_transforms, unattended
 from vr.runtime.sinks.png import PngSink
@@ -13,6 +13,7 @@ __all__ = [
     "FlowSink",
     "Output",
     "PngSink",
+    "Reopenable",
     "ResumingSink",
     "Sink",
     "TransformSink",

@@ -68,6 +68,15 @@ class Troubled(Protocol):
         ...
 
 
+@runtime_checkable
+class Reopenable(Protocol):
+    """A sink whose files somebody else may move away."""
+
+    def reopen(self) -> None:
+        """What comes next goes to a file of the old name. From any thread."""
+        ...
+
+
 def required_picture(output: Output) -> NDArray[np.uint8]:
     """The picture of an output frame. Raises OutputError if it has none."""
     if output.picture is None:

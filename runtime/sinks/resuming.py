@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vr.runtime.errors import OutputError
 from vr.runtime.notices import Notice
-from vr.runtime.sinks.base import Output, Sink
+from vr.runtime.sinks.base import Output, Reopenable, Sink
 
 RETRY_S = 5.0
 SLOW_S = 5.0
@@ -74,6 +74,11 @@ class ResumingSink:
             self._succeed(now_s)
         finally:
             self._busy_since_s = None
+
+    def reopen(self) -> None:
+        """See `Reopenable`; nothing for a sink that is none."""
+        if isinstance(self.sink, Reopenable):
+            self.sink.reopen()
 
     def close(self, complete: bool) -> Path | None:
         """See `Sink`."""

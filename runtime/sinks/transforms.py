@@ -84,9 +84,7 @@ class TransformSink:
                 raise OutputError(f"cannot write {self._target.path}: {error.strerror}") from error
 
     def reopen(self) -> None:
-        """Closes the file; the next frame opens its name again, and makes it if somebody has moved the file away. From
-        any thread.
-        """
+        """See `Reopenable`."""
         with self._lock:
             self._close_stream()
 
