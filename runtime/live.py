@@ -205,8 +205,7 @@ class LiveRun:
             if isinstance(sink, VideoSink):
                 sink.start(sources.rgb.fps, self._say)
         if live:
-            files = [unattended(sink, path, self._say, options.storage) for sink, path in self._files]
-            self._sinks = [*files, *self.windows]
+            self._sinks = [*(unattended(*file, options.storage) for file in self._files), *self.windows]
         self._pairing = pair_sources(sources.ir, sources.rgb, options.time_rule)
         self._pipeline = Pipeline(
             self._pairing,

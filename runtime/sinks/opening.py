@@ -1,9 +1,9 @@
 """Opening the outputs that a run writes, as it is told to keep them."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from vr.runtime.errors import OutputError
+from vr.runtime.loggers import LOG
 from vr.runtime.sinks.base import Sink
 from vr.runtime.sinks.flows import FlowSink
 from vr.runtime.sinks.png import PngSink
@@ -38,12 +38,12 @@ def open_transforms(path: Path, overwrite: bool, storage: StorageOptions = _DEFA
     return TransformSink(LogTarget(path, storage.transforms_max_mb, storage.transforms_keep))
 
 
-def unattended(sink: Sink, path: Path, say: Callable[[str], None], storage: StorageOptions = _DEFAULTS) -> ResumingSink:
+def unattended(sink: Sink, path: Path, storage: StorageOptions = _DEFAULTS) -> ResumingSink:
     """The sink as cameras need it, see `ResumingSink`. path: of the output. Transforms are small: they need no room."""
     if isinstance(sink, TransformSink):
-        return ResumingSink(sink, "transforms", path.parent, say)
+        return ResumingSink(sink, "transforms", path, LOG.warning)
     what = "flows" if isinstance(sink, FlowSink) else "recording"
-    return ResumingSink(sink, what, path.parent, say, storage.keep_free_mb)
+    return ResumingSink(sink, what, path, LOG.warning, storage.keep_free_mb)
 
 
 def _segments(path: Path, storage: StorageOptions) -> Segments:

@@ -27,15 +27,15 @@ class ResumingSink:
     """
 
     def __init__(
-        self, sink: Sink, what: str, folder: Path, say: Callable[[str], None], keep_free_mb: float = 0.0
+        self, sink: Sink, what: str, path: Path, say: Callable[[str], None], keep_free_mb: float = 0.0
     ) -> None:
-        """what: `recording`, for notices. folder: where it writes. keep_free_mb: with less free there (MB of 10^6
-        bytes) nothing is written.
+        """what: `recording`, for notices. path: what it writes, for messages. keep_free_mb: with less free in its
+        folder (MB of 10^6 bytes) nothing is written.
         """
         self.sink, self.what = sink, what
         self.wants_picture = sink.wants_picture
         self.lost = 0
-        self._folder, self._say, self._keep_free_mb = folder, say, keep_free_mb
+        self._path, self._say, self._keep_free_mb = path, say, keep_free_mb
         self._off_since_s: float | None = None
         self._good_since_s: float | None = None
         self._slow_since_s = self._slow_until_s = 0.0
@@ -96,19 +96,19 @@ class ResumingSink:
         was_slow = self._slow_lost >= SLOW_FRAMES
         self._slow_lost += gap
         if self._slow_lost >= SLOW_FRAMES and not was_slow:
-            self._say(f"{self.what} slow: the disk or the encoder cannot follow, frames are left out")
+            self._say(f"{self.what} slow: the disk cannot follow, frames of {self._path} are left out")
 
     def _check_room(self, now_s: float) -> None:
         """About once a second. Raises OutputError if too little is free, or the folder is gone."""
         if now_s < self._room_check_s:
             return
         try:
-            free_mb = shutil.disk_usage(self._folder).free / 1e6
+            free_mb = shutil.disk_usage(self._path.parent).free / 1e6
         except OSError as error:
-            raise OutputError(f"folder {self._folder}: {error.strerror}") from error
+            raise OutputError(f"folder {self._path.parent}: {error.strerror}") from error
         if free_mb < self._keep_free_mb:
             raise OutputError(
-                f"{free_mb:.0f} MB free in {self._folder}, expected {self._keep_free_mb:g} (--keep-free-mb)"
+                f"{free_mb:.0f} MB free in {self._path.parent}, expected {self._keep_free_mb:g} (--keep-free-mb)"
             )
         self._room_check_s = now_s + _ROOM_CHECK_S
 
@@ -128,4 +128,4 @@ class ResumingSink:
         if now_s - self._good_since_s >= PROVEN_S:
             off_s, lost = self._good_since_s - self._off_since_s, self.lost - self._lost_before
             self._off_since_s = None
-            self._say(f"{self.what} on again after {off_s:.0f} s, without {lost} frames")
+            self._say(f"{self.what} on again: {self._path}, after {off_s:.0f} s, without {lost} frames")

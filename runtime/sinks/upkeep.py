@@ -31,6 +31,12 @@ class Upkeep:
         self._thread: threading.Thread | None = None
         self._failure: OSError | None = None
 
+    def start(self) -> None:
+        """Begins to tidy, before there is a file: only then there may be room for one."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
+            self._thread.start()
+
     def follow(self, descriptor: int, path: Path) -> None:
         """From now on for this file, in place of the one before; waits if too many await their end. Raises OSError."""
         folders = [os.open(path.parent, os.O_RDONLY)] if hasattr(os, "O_DIRECTORY") else []
@@ -41,9 +47,7 @@ class Upkeep:
             self._followed = os.dup(descriptor)
             self._next_tidy_s = 0.0
             self._changed.notify_all()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
-            self._thread.start()
+        self.start()
 
     def leave(self) -> None:
         """The file is complete: it is brought to the disk once more."""

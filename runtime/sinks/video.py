@@ -47,6 +47,7 @@ class VideoSink:
         self._fps, self._codec = fps, best_codec()
         if self._codec != "libx264":
             say(NO_H264)
+        self._upkeep.start()
 
     def write(self, output: Output) -> None:
         """See `Sink`. After an error the next frame begins a new file."""
