@@ -115,12 +115,17 @@ def run(board: FaultBoard, transport: Transport, scene: Scene, size_hw: SizeHw, 
         for picture in pictures.at(round(now_s * 1000.0)):
             transport.send(halving(encoder.encode(picture, now_s)))
         # A machine that was busy does not make the camera hurry afterwards.
-        due_s = max(due_s + 1.0 / _rate_now(board, fps), time.monotonic())
+        due_s = max(due_s + 1.0 / rate_now(board, fps), time.monotonic())
         time.sleep(max(0.0, due_s - time.monotonic()))
 
 
-def _rate_now(board: FaultBoard, fps: float) -> float:
-    return next((slow for kind, slow in SLOW_FPS.items() if board.active(kind) is not None), fps)
+def rate_now(board: FaultBoard, fps: float) -> float:
+    """Pictures per second of a camera that gives `fps` while nothing is wrong; asked once per picture."""
+    for kind, slow_fps in SLOW_FPS.items():
+        if (fault := board.active(kind)) is not None:
+            fault.injected += 1
+            return slow_fps
+    return fps
 
 
 def _transport(args: argparse.Namespace, board: FaultBoard) -> Transport:

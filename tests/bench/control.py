@@ -28,23 +28,28 @@ class Fault:
 class FaultBoard:
     """What is wrong now, and what was."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """now: the clock of the faults; of a file its own."""
+        self.now = now
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
 
     def begin(self, kind: str, duration_s: float) -> Fault:
         """Starts one at once."""
-        now_s = time.monotonic()
-        fault = Fault(kind, now_s, now_s + duration_s)
+        return self.plan(kind, self.now(), duration_s)
+
+    def plan(self, kind: str, begin_s: float, duration_s: float) -> Fault:
+        """Sets one that starts then."""
+        fault = Fault(kind, begin_s, begin_s + duration_s)
         with self._lock:
             self._faults.append(fault)
         return fault
 
     def active(self, kind: str) -> Fault | None:
         """The fault of this kind that lasts now."""
-        now_s = time.monotonic()
+        now_s = self.now()
         with self._lock:
-            return next((f for f in reversed(self._faults) if f.kind == kind and now_s < f.end_s), None)
+            return next((f for f in reversed(self._faults) if f.kind == kind and f.begin_s <= now_s < f.end_s), None)
 
     def number(self, fault: Fault) -> int:
         """How many of its kind came before it."""

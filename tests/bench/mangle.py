@@ -41,7 +41,7 @@ class Mangler:
             time.sleep(max(0.0, min(length / SLOW_BYTES_PER_S, fault.end_s - time.monotonic())))
 
     def _garbage(self) -> bytes:
-        fault, now_s = self._board.active("garbage"), time.monotonic()
+        fault, now_s = self._board.active("garbage"), self._board.now()
         if fault is None or now_s < self._next_garbage_s:
             return b""
         self._next_garbage_s = now_s + GARBAGE_EVERY_S
