@@ -11,7 +11,7 @@ Counts = dict[str, int]
 
 @dataclass(frozen=True)
 class Expected:
-    """What the run's own counts of the camera must say. text: for the table. holds: counts, injected, number of faults."""
+    """What the run's own counts of the camera must say. text: for people. holds: counts, injected, number of faults."""
 
     text: str
     holds: Callable[[Counts, int, int], bool]

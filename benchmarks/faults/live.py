@@ -1,6 +1,5 @@
 """One live run in this process, on cameras in others."""
 
-import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -83,6 +82,6 @@ def resources(pid: int | str = "self") -> dict[str, float]:
     rollup = dict(line.split(":", 1) for line in (process / "smaps_rollup").read_text().splitlines()[1:])
     return {
         "pss_mb": round(int(rollup["Pss"].split()[0]) * 1024 / 1e6, 1),
-        "threads": len(os.listdir(process / "task")),
-        "handles": len(os.listdir(process / "fd")),
+        "threads": sum(1 for _ in (process / "task").iterdir()),
+        "handles": sum(1 for _ in (process / "fd").iterdir()),
     }

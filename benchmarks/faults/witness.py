@@ -16,8 +16,10 @@ FRESH_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One output. at_s: `time.monotonic()` when it came. ir_ms, rgb_ms: scene times, None where there is no frame or its
-    code is damaged. shown: both frames are there and drawn as aligned.
+    """One output.
+
+    at_s: `time.monotonic()` when it came. ir_ms, rgb_ms: scene times, None where there is no frame or its code is
+    damaged. shown: both frames are there and drawn as aligned.
     """
 
     at_s: float

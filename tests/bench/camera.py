@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.bench.coded import DRAWN_HW, Bgr, Scene
-from tests.bench.control import FaultBoard, announce, obey
+from tests.bench.control import FaultBoard, announce, hurry, obey
 from tests.bench.encoders import Encoded, H264Encoder, JpegEncoder
 from tests.bench.mangle import KINDS as BYTE_KINDS
 from vr.runtime.geometry import SizeHw
@@ -153,6 +153,7 @@ def main() -> None:
     parser.add_argument("--path", type=Path, help="named pipe to write to")
     parser.add_argument("--codec", choices=("mjpeg", "h264"), default="h264", help="in the pipe; h264 is in MPEG-TS")
     args = parser.parse_args()
+    hurry()
     width, _, height = args.size.partition("x")
     board = FaultBoard()
     transport = _transport(args, board)

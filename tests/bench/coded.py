@@ -5,6 +5,7 @@ Cells are fractions of the frame, so that the code survives a change of resoluti
 """
 
 import zlib
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ def encode(frame: Bgr, scene_ms: int) -> Bgr:
     return coded
 
 
-def decode(frame: NDArray[np.generic]) -> int | None:
+def decode(frame: NDArray[Any]) -> int | None:
     """Scene time modulo MODULUS_MS of a coded frame; None if the code is damaged or absent."""
     gray = frame if frame.ndim == 2 else frame[..., 1]
     means = np.array([float(np.mean(gray[cell])) for cell in _cells(gray.shape[:2], inner=0.5)])

@@ -92,5 +92,8 @@ def _hit(fault: Fault, within: list[tuple[float, int, int]]) -> list[tuple[float
 def _places(path: Path) -> list[tuple[float, int, int]]:
     """Time in the file, first byte and length of every picture."""
     with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size and packet.pos is not None]
-        return [(float((p.pts or 0) * p.time_base), int(p.pos), p.size) for p in packets if p.time_base is not None]
+        return [
+            (float((packet.pts or 0) * packet.time_base), packet.pos, packet.size)
+            for packet in container.demux(video=0)
+            if packet.size and packet.pos is not None and packet.time_base is not None
+        ]

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 
-from tests.bench.control import FaultBoard, announce, obey
+from tests.bench.control import FaultBoard, announce, hurry, obey
 from tests.bench.interleaved import Interleaved, is_rtp, with_later_clock
 from tests.bench.mangle import KINDS as BYTE_KINDS
 from tests.bench.mangle import Mangler
@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("port", type=int, help="of the camera, on 127.0.0.1")
     parser.add_argument("--rtsp", action="store_true", help="the camera speaks RTSP with RTP interleaved")
     args = parser.parse_args()
+    hurry()
     proxy = Proxy(args.port, args.rtsp)
     threading.Thread(target=proxy.serve, daemon=True).start()
     announce(port=proxy.port)
