@@ -1,9 +1,9 @@
 """`vr-live` for a long time on two cameras with random faults: `python -m benchmarks.faults.soak --minutes 60`.
 
 The run is a process as users start it, with a recording and transforms written; one camera is HTTP, the other RTSP
-(HTTP where there is no RTSP server). A seeded random fault comes every 10 to 30 s. Every 10 s memory, threads and handles of
-the process are taken and written to `soak.samples.jsonl` at once. At the end every recorded file is played, and
-`soak.json` and `soak.png` say what came out.
+(HTTP where there is no RTSP server). A seeded random fault comes every 10 to 30 s. Every 10 s memory, threads and
+handles of the process are taken and written to `soak.samples.jsonl` at once. At the end every recorded file is played,
+and `soak.json` and `soak.png` say what came out.
 """
 
 import argparse
