@@ -16,6 +16,8 @@ from vr.runtime.pipeline import Pipeline
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.sources import open_pair
 from vr.runtime.sources.base import Source
+from vr.runtime.sources.opening import Steps
+from vr.runtime.sources.repeats import RepeatWatch
 from vr.runtime.stopping import Stop
 
 _POLL_S = 0.05
@@ -54,7 +56,8 @@ def live_run(aligner: Aligner, ir: str, rgb: str, seen: list[Seen]) -> Generator
     """As `vr-live --estimate-every auto` does it; outputs are appended to `seen`. Raises what ended the run."""
     witness, stop = Witness(), Stop()
     witness.seen = seen
-    with open_pair(ir, rgb) as sources:
+    steps = Steps(ir=[RepeatWatch()], rgb=[RepeatWatch()])
+    with open_pair(ir, rgb, steps=steps) as sources:
         pairing = pair_sources(sources.ir, sources.rgb)
         estimation = estimation_for(aligner, parse_every("auto"), rig_prior(DEFAULT_RIG), live=sources.rgb.live)
         pipeline = Pipeline(
