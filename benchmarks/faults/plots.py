@@ -20,7 +20,7 @@ def draw_recoveries(rows: list[Row], path: Path) -> None:
 
     measured = [row for row in rows if verdict_of(row).median_s is not None]
     names = list(dict.fromkeys(f"{row['kind']} {row['camera']}" for row in measured))
-    figure = Figure(figsize=(8.0, 1.2 + 0.27 * len(names)), layout="constrained")
+    figure = Figure(figsize=(8.0, 2.0 + 0.27 * len(names)), layout="constrained")
     axes = figure.add_subplot()
     for row in measured:
         place = names.index(f"{row['kind']} {row['camera']}") + 0.18 * (TRANSPORTS.index(row["transport"]) - 1.5)
