@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.faults.kinds import BY_NAME, LIVE, UNDISTURBED, Kind
 from benchmarks.faults.live import LiveRun, live_run, load_aligner, resources
-from benchmarks.faults.witness import Seen, judge
+from benchmarks.faults.witness import Seen, judge, wrong_moments
 from benchmarks.measure import pin_threads
 from tests.bench.camera import LATE_BY, SLOW_FPS
 from tests.bench.processes import SpoiledCamera
@@ -72,9 +72,11 @@ def live_cell(kind: Kind, role: str, transport: str, times: int) -> Row:
                 if left == left_before:
                     break
                 time.sleep(kind.duration_s)
-        injected = sum(fault.injected for fault in cameras[role].faults())
+        faults = cameras[role].faults()
+        injected = sum(fault.injected for fault in faults)
     return _row(kind, role, transport, limit, seen, recoveries, deaths) | {
         "injected": injected,
+        "wrong_moments": wrong_moments(seen, limit, [fault.begin_s for fault in faults]),
         **_counting(kind, transport, counted, injected, times),
         "resources_before": before,
         "resources_after": after,

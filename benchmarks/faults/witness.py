@@ -38,8 +38,7 @@ class Seen:
     @property
     def age_ms(self) -> int | None:
         """How old the RGB picture is."""
-        now_ms = round(self.at_s * 1000.0) % MODULUS_MS
-        return None if self.rgb_ms is None else difference_ms(now_ms, self.rgb_ms)
+        return age_ms(self, self.rgb_ms)
 
     def is_good(self, limit_ms: float) -> bool:
         """A pair that is shown, belongs together, and is of now."""
@@ -84,6 +83,24 @@ def recovered_at_s(seen: Sequence[Seen], from_s: float, limit_ms: float) -> floa
         if length == STEADY:
             return start
     return None
+
+
+def wrong_moments(seen: Sequence[Seen], limit_ms: float, begins_s: Sequence[float], most: int = 40) -> list[str]:
+    """Where the wrong pairs without a notice lie: s from the begin of the last fault, and the age of both pictures."""
+    moments: list[str] = []
+    for one in seen:
+        skew_ms = one.skew_ms
+        if not one.shown or one.notices or skew_ms is None or skew_ms <= limit_ms:
+            continue
+        before = [begin_s for begin_s in begins_s if begin_s <= one.at_s]
+        place = f"{one.at_s - before[-1]:.2f} s" if before else "before"
+        moments.append(f"{place}: ir {age_ms(one, one.ir_ms)} ms, rgb {age_ms(one, one.rgb_ms)} ms")
+    return moments[:most]
+
+
+def age_ms(one: Seen, scene_ms: int | None) -> int | None:
+    """How old one of its pictures is."""
+    return None if scene_ms is None else difference_ms(round(one.at_s * 1000.0) % MODULUS_MS, scene_ms)
 
 
 @dataclass(frozen=True)
