@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.faults.heartbeat import heartbeat
 from benchmarks.faults.kinds import BY_NAME, LIVE, UNDISTURBED, Kind
 from benchmarks.faults.live import LiveRun, live_run, load_aligner, resources
 from benchmarks.faults.witness import Seen, judge, wrong_moments
@@ -48,7 +49,7 @@ def live_cell(kind: Kind, role: str, transport: str, times: int) -> Row:
     limit, deaths = limit_ms(kind, role, transport), list[str]()
     seen: list[Seen] = []
     recoveries: list[float | None] = []
-    with _cameras(transport) as cameras:
+    with heartbeat() as beat, _cameras(transport) as cameras:
         aligner = load_aligner()
         left = times
         counted: dict[str, int] = {}
@@ -76,6 +77,8 @@ def live_cell(kind: Kind, role: str, transport: str, times: int) -> Row:
         injected = sum(fault.injected for fault in faults)
     return _row(kind, role, transport, limit, seen, recoveries, deaths) | {
         "injected": injected,
+        "machine_late_ms_max": beat.late_ms_max,
+        "machine_late": len(beat.late),
         "wrong_moments": wrong_moments(seen, limit, [fault.begin_s for fault in faults]),
         **_counting(kind, transport, counted, injected, times),
         "resources_before": before,

@@ -1,5 +1,6 @@
 """Cells of the matrix for recordings: a file made by a camera with the fault, or damaged afterwards."""
 
+import gc
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from benchmarks.faults.witness import Seen, judge, recovered_at_s
 from tests.bench.coded import MODULUS_MS
 from tests.bench.control import Fault
 from tests.bench.files import PICTURE_FAULTS, damage_file, write_file
+from vr.runtime import Aligner
 from vr.runtime.errors import VrError
 
 Row = dict[str, Any]
@@ -33,10 +35,11 @@ def file_cell(kind: Kind, role: str, times: int, limit_ms: float) -> Row:
         injected = _write(paths, role, duration_s, planned)
         aligner, before = load_aligner(), resources()
         try:
-            with live_run(aligner, str(paths["ir"]), str(paths["rgb"]), seen) as run:
-                run.pipeline.join()
+            _play(aligner, paths, seen)
         except VrError as error:
             deaths.append(str(error))
+        # What a closed source still holds goes with it.
+        gc.collect()
         after = resources()
     aged = [_as_played(one) for one in seen]
     return {
@@ -48,6 +51,11 @@ def file_cell(kind: Kind, role: str, times: int, limit_ms: float) -> Row:
         **{"injected": injected, "counted": {}, "expected": "", "counts_right": None},
         **{"resources_before": before, "resources_after": after},
     }
+
+
+def _play(aligner: Aligner, paths: dict[str, Path], seen: list[Seen]) -> None:
+    with live_run(aligner, str(paths["ir"]), str(paths["rgb"]), seen) as run:
+        run.pipeline.join()
 
 
 def _write(paths: dict[str, Path], role: str, duration_s: float, planned: list[Fault]) -> int:

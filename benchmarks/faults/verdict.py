@@ -34,7 +34,7 @@ def verdict_of(row: Row) -> CellVerdict:
     reasons = [
         *([f"run ended {len(row['deaths'])} times: {row['deaths'][0]}"] if row["deaths"] else []),
         *_about_recovery(recoveries),
-        *([f"{row['wrong']} wrong pairs shown, up to {row['skew_ms_max']} ms"] if row["wrong"] else []),
+        *([_about_wrong(row)] if row["wrong"] else []),
         *([f"{row['unreadable']} damaged pictures shown"] if row["unreadable"] else []),
         *([f"counts {row['counted']}, injected {row['injected']}"] if row["counts_right"] is False else []),
         *_about_resources(row["resources_before"], row["resources_after"]),
@@ -42,6 +42,12 @@ def verdict_of(row: Row) -> CellVerdict:
     if not recoveries:
         return CellVerdict(reasons)
     return CellVerdict(reasons, median(recoveries), max(recoveries))
+
+
+def _about_wrong(row: Row) -> str:
+    late_ms = row.get("machine_late_ms_max", 0)
+    machine = f" (the machine kept the run waiting, up to {late_ms} ms)" if late_ms else ""
+    return f"{row['wrong']} wrong pairs shown, up to {row['skew_ms_max']} ms{machine}"
 
 
 def _about_recovery(recoveries: list[float]) -> list[str]:
