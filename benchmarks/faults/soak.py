@@ -44,7 +44,7 @@ def main() -> None:
             "ir": stack.enter_context(SpoiledCamera("ir", "http")),
             "rgb": stack.enter_context(SpoiledCamera("rgb", "http" if why_no_rtsp() else "rtsp")),
         }
-        steps = random_steps(random.Random(args.seed), DURATIONS_S, ["ir", "rgb"], args.minutes * 60.0 - 20.0)
+        steps = _steps(args)
         process = _start(args.folder, cameras, args.option)
         stack.callback(_end, process)
         start_s = _wait_for_first_output(process, args.folder / "transforms.jsonl")
@@ -57,6 +57,11 @@ def main() -> None:
 
         draw_soak(samples, report["minutes"], faults, args.folder / "soak.png")
     print(json.dumps({key: value for key, value in report.items() if key not in ("minutes", "faults")}, indent=1))
+
+
+def _steps(args: argparse.Namespace) -> list[Step]:
+    durations_s = {kind: DURATIONS_S[kind] for kind in args.kind}
+    return random_steps(random.Random(args.seed), durations_s, ["ir", "rgb"], args.minutes * 60.0 - 20.0)
 
 
 def _start(folder: Path, cameras: Mapping[str, SpoiledCamera], options: list[str]) -> subprocess.Popen[bytes]:
@@ -140,6 +145,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A long run with random faults.")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0, help="of the faults")
+    parser.add_argument("--kind", nargs="+", choices=list(DURATIONS_S), default=list(DURATIONS_S), help="of faults")
     parser.add_argument("--folder", type=Path, default=Path("soak"), help="for everything that is written")
     parser.add_argument("--no-plot", dest="plot", action="store_false")
     parser.add_argument("option", nargs="*", help="more options of vr-live, after --")
