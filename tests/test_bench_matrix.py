@@ -9,7 +9,7 @@ from benchmarks.faults.cell import live_cell
 from benchmarks.faults.file_cell import file_cell
 from benchmarks.faults.kinds import BY_NAME, KINDS, TRANSPORTS
 from benchmarks.faults.recorded import Played, gaps, holes
-from benchmarks.faults.soak_figures import by_minute, growth
+from benchmarks.faults.soak_figures import by_minute, faults_found, growth
 from benchmarks.faults.verdict import verdict_of
 from benchmarks.faults.witness import Seen, judge, recovered_at_s
 from tests.bench.script import random_steps
@@ -94,6 +94,18 @@ def test_holes_of_a_recording_are_held_against_those_of_the_outputs() -> None:
     assert gaps([0.0, 1.0, 2.5]) == [(1.0, 2.5)]
     found = holes(files, [*lines, {"rgb_time_s": None, "ir_time_s": 7.0}])
     assert found == {"in_files": 1, "in_files_s": 3.0, "in_outputs": 2, "in_outputs_s": 5.5, "pictures": 6}
+
+
+def test_a_long_run_is_good_or_says_why_not() -> None:
+    good = {
+        **{"exit_code": 0, "memory_growth_mb": 2.0, "recorded_errors": []},
+        **{"threads_first": 9, "threads_last": 9, "handles_first": 20, "handles_last": 19},
+        "holes": {"in_files_s": 4.0, "in_outputs_s": 4.0},
+    }
+    assert faults_found(good) == []
+    worse = {"exit_code": 2, "memory_growth_mb": 50.0, "threads_last": 12, "recorded_errors": ["a.mp4 has no picture"]}
+    found = faults_found({**good, **worse, "holes": {"in_files_s": 9.0, "in_outputs_s": 4.0}})
+    assert found == ["exit code 2", "memory +50 MB", "threads +3", "a.mp4 has no picture", "recording lacks 5.0 s"]
 
 
 def test_latency_is_by_minute() -> None:

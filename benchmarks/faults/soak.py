@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.faults.live import resources
 from benchmarks.faults.recorded import holes, played
-from benchmarks.faults.soak_figures import by_minute, growth
+from benchmarks.faults.soak_figures import by_minute, faults_found, growth
 from benchmarks.measure import machine_facts
 from tests.bench.processes import SpoiledCamera
 from tests.bench.script import Step, random_steps
@@ -51,6 +51,7 @@ def main() -> None:
         samples, faults = _watch(process, cameras, steps, args.minutes * 60.0, start_s, args.folder)
         code = _end(process)
     report = _report(args.folder, samples, faults, code)
+    report = {"reasons": faults_found(report), **report}
     (args.folder / "soak.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if args.plot:
         from benchmarks.faults.plots import draw_soak

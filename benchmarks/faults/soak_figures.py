@@ -10,6 +10,7 @@ from benchmarks.faults.recorded import time_of
 
 Row = dict[str, Any]
 WARM_UP_S, SPAN_S = 60.0, 300.0
+MOST_GROWTH_MB = 10.0
 
 
 def growth(samples: Sequence[Row]) -> Row:
@@ -29,6 +30,22 @@ def growth(samples: Sequence[Row]) -> Row:
             figures[f"{name}_{which}"] = int(np.median([sample[name] for sample in part]))
         figures[f"{name}_max"] = max(sample[name] for sample in warm)
     return figures
+
+
+def faults_found(report: Row) -> list[str]:
+    """Why the run was not good; empty if it was."""
+    holes = report["holes"]
+    return [
+        *([f"exit code {report['exit_code']}"] if report["exit_code"] else []),
+        *([f"memory +{grown:g} MB"] if (grown := report.get("memory_growth_mb", 0.0)) > MOST_GROWTH_MB else []),
+        *(
+            f"{name} +{report[f'{name}_last'] - report[f'{name}_first']}"
+            for name in ("threads", "handles")
+            if report.get(f"{name}_last", 0) > report.get(f"{name}_first", 0)
+        ),
+        *report["recorded_errors"],
+        *([f"recording lacks {lost_s:.1f} s"] if (lost_s := holes["in_files_s"] - holes["in_outputs_s"]) > 1.0 else []),
+    ]
 
 
 def by_minute(lines: Sequence[Row]) -> list[Row]:
