@@ -31,13 +31,19 @@ class PipeTransport:
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path)
         self.url = str(path)
+        self._lost = False
         self._waiting: queue.Queue[Encoded] = queue.Queue(_WAITING)
         threading.Thread(target=self._run, daemon=True).start()
 
     def send(self, picture: Encoded) -> None:
-        """See `Transport`."""
-        with contextlib.suppress(queue.Full):
+        """See `Transport`. After a lost picture nothing is sent until one comes that does not build on it."""
+        if self._lost and not picture.is_key:
+            return
+        try:
             self._waiting.put_nowait(picture)
+            self._lost = False
+        except queue.Full:
+            self._lost = True
 
     def _run(self) -> None:
         while True:
