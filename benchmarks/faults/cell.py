@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.faults.heartbeat import heartbeat
 from benchmarks.faults.kinds import BY_NAME, LIVE, UNDISTURBED, Kind
-from benchmarks.faults.live import LiveRun, live_run, load_aligner, resources
+from benchmarks.faults.live import LiveRun, live_run, load_aligner, resources, settled_resources
 from benchmarks.faults.witness import Seen, judge, wrong_moments
 from benchmarks.measure import pin_threads
 from tests.bench.camera import LATE_BY, SLOW_FPS
@@ -62,12 +62,12 @@ def live_cell(kind: Kind, role: str, transport: str, times: int) -> Row:
                         deaths.append("did not start")
                         break
                     time.sleep(REST_S)
-                    before, start = (resources() if left == times else before), run.counts(role)
+                    before, start = (settled_resources() if left == times else before), run.counts(role)
                     while left and run.pipeline.running:
                         recoveries.append(_inject(run, cameras[role], kind, limit))
                         left -= 1
                     counted = _added(counted, start, run.counts(role))
-                    after = resources()
+                    after = settled_resources()
             except VrError as error:
                 deaths.append(str(error))
                 if left == left_before:

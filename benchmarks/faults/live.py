@@ -79,6 +79,15 @@ def load_aligner() -> Aligner:
     return Aligner.load(embedded_path("small"), "cpu", 1)
 
 
+def settled_resources() -> dict[str, float]:
+    """Of this process, the least of each within a second: closing and opening take threads for a moment."""
+    taken = [resources()]
+    for _ in range(5):
+        time.sleep(0.2)
+        taken.append(resources())
+    return {name: min(one[name] for one in taken) for name in taken[0]}
+
+
 def resources(pid: int | str = "self") -> dict[str, float]:
     """Resident memory without what is shared (MB), threads, and file handles of a process (Linux)."""
     process = Path(f"/proc/{pid}")
