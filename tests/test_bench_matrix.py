@@ -100,12 +100,26 @@ def test_a_long_run_is_good_or_says_why_not() -> None:
     good = {
         **{"exit_code": 0, "memory_growth_mb": 2.0, "recorded_errors": []},
         **{"threads_first": 9, "threads_last": 9, "handles_first": 20, "handles_last": 19},
+        **{"recorded_files": 2, "outputs_span_s": 60.0, "recorded_s": 59.0},
         "holes": {"in_files_s": 4.0, "in_outputs_s": 4.0},
     }
     assert faults_found(good) == []
-    worse = {"exit_code": 2, "memory_growth_mb": 50.0, "threads_last": 12, "recorded_errors": ["a.mp4 has no picture"]}
+    worse = {
+        "exit_code": 2,
+        "memory_growth_mb": 50.0,
+        "threads_last": 12,
+        "recorded_s": 50.0,
+        "recorded_errors": ["a.mp4 has no picture"],
+    }
     found = faults_found({**good, **worse, "holes": {"in_files_s": 9.0, "in_outputs_s": 4.0}})
-    assert found == ["exit code 2", "memory +50 MB", "threads +3", "a.mp4 has no picture", "recording lacks 5.0 s"]
+    assert found == [
+        "exit code 2",
+        "memory +50 MB",
+        "threads +3",
+        "a.mp4 has no picture",
+        "recording is 8.0 s short",
+        "recording lacks 5.0 s",
+    ]
 
 
 def test_latency_is_by_minute() -> None:

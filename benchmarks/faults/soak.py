@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.faults.live import resources
-from benchmarks.faults.recorded import holes, played
+from benchmarks.faults.recorded import holes, played, time_of
 from benchmarks.faults.soak_figures import by_minute, faults_found, growth
 from benchmarks.measure import machine_facts
 from tests.bench.processes import SpoiledCamera
@@ -38,6 +38,8 @@ _START_S, _END_S = 60.0, 60.0
 def main() -> None:
     """Parses, runs, writes, prints."""
     args = _arguments()
+    if args.folder.exists() and any(args.folder.iterdir()):
+        raise SystemExit(f"{args.folder} is not empty; give --folder a new one")
     args.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         cameras = {
@@ -67,7 +69,7 @@ def _steps(args: argparse.Namespace) -> list[Step]:
 
 def _start(folder: Path, cameras: Mapping[str, SpoiledCamera], options: list[str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "vr.runtime.cli", "--ir", cameras["ir"].url, "--rgb", cameras["rgb"].url]
-    command += ["--no-window", "--estimate-every", "auto", "--threads", "1", "--overwrite"]
+    command += ["--no-window", "--estimate-every", "auto", "--threads", "1"]
     command += ["--record", str(folder / "recording.mp4"), "--transforms", str(folder / "transforms.jsonl"), *options]
     with (folder / "vr-live.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
@@ -86,11 +88,9 @@ def _end(process: subprocess.Popen[bytes]) -> int:
 
 def _wait_for_first_output(process: subprocess.Popen[bytes], lines: Path) -> float:
     """`time.monotonic()` of the first output. Raises SystemExit if none comes."""
-    before = lines.stat().st_mtime_ns if lines.exists() else 0
     end_s = time.monotonic() + _START_S
     while time.monotonic() < end_s and process.poll() is None:
-        partial = [one for one in lines.parent.glob("*transforms*") if one.stat().st_mtime_ns > before]
-        if any(one.stat().st_size for one in partial):
+        if lines.exists() and lines.stat().st_size:
             return time.monotonic()
         time.sleep(0.1)
     raise SystemExit(f"vr-live gave no output, exit code {process.poll()}; see {lines.parent / 'vr-live.log'}")
@@ -126,7 +126,8 @@ def _watch(
 
 def _report(folder: Path, samples: list[Row], faults: list[Row], code: int) -> Row:
     lines = [json.loads(line) for line in (folder / "transforms.jsonl").read_text(encoding="utf-8").splitlines()]
-    files = [played(path) for path in sorted(folder.glob("recording*.mp4"))]
+    files = [played(path) for path in sorted(folder.glob("recording*.mp4"), key=lambda path: path.stat().st_mtime)]
+    output_s = [time_s for time_s in map(time_of, lines) if time_s is not None]
     return {
         "machine": machine_facts(),
         "exit_code": code,
@@ -135,6 +136,7 @@ def _report(folder: Path, samples: list[Row], faults: list[Row], code: int) -> R
         **growth(samples),
         "recorded_files": len(files),
         "recorded_s": round(sum(one.duration_s for one in files), 1),
+        "outputs_span_s": round(max(output_s) - min(output_s), 1) if output_s else 0.0,
         "recorded_errors": [one.error for one in files if one.error],
         "holes": holes(files, lines),
         "minutes": by_minute(lines),

@@ -10,7 +10,7 @@ from benchmarks.faults.recorded import time_of
 
 Row = dict[str, Any]
 WARM_UP_S, SPAN_S = 60.0, 300.0
-MOST_GROWTH_MB = 10.0
+MOST_GROWTH_MB, MOST_BETWEEN_FILES_S = 10.0, 1.0
 
 
 def growth(samples: Sequence[Row]) -> Row:
@@ -44,8 +44,15 @@ def faults_found(report: Row) -> list[str]:
             if report.get(f"{name}_last", 0) > report.get(f"{name}_first", 0)
         ),
         *report["recorded_errors"],
+        *([f"recording is {short_s:.1f} s short"] if (short_s := _short_s(report)) > 0.0 else []),
         *([f"recording lacks {lost_s:.1f} s"] if (lost_s := holes["in_files_s"] - holes["in_outputs_s"]) > 1.0 else []),
     ]
+
+
+def _short_s(report: Row) -> float:
+    """How much less was recorded than put out; the time between the last picture of a file and the next is in none."""
+    between_s = MOST_BETWEEN_FILES_S * report["recorded_files"]
+    return report["outputs_span_s"] - report["recorded_s"] - between_s
 
 
 def by_minute(lines: Sequence[Row]) -> list[Row]:
