@@ -1,0 +1,1 @@
+"""What a live run makes of cameras that misbehave."""

@@ -1,0 +1,1 @@
+"""Cameras that misbehave on purpose: coded frames, camera processes, and what spoils their streams."""
