@@ -72,6 +72,8 @@ def _values(table: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
             hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(PAIR_KEYS)}"
             raise InputError(f"{where}: unknown key {key!r}; {hint}")
         fault = OPTIONS[key].type_fault(value, key)
+        if isinstance(value, str) and "\0" in value:
+            fault = f"{key} holds a character of code 0"
         if fault is not None:
             raise InputError(f"{where}: {fault}")
         values[key] = _found(OPTIONS[key], value, folder)
