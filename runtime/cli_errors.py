@@ -1,11 +1,13 @@
 """How the three commands end: one line on stderr for what a user can repair, and never a traceback for it."""
 
+import errno
 import importlib.util
 import sys
+from typing import NoReturn
 
 import typer
 
-from vr.runtime.errors import VrError
+from vr.runtime.errors import InputError, VrError
 
 EXIT_INTERRUPTED = 130
 
@@ -21,11 +23,19 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except VrError as error:
-        for message in error.messages:
-            sys.stderr.write(f"error: {' '.join(message.split())}\n")
-        raise SystemExit(error.exit_code) from None
+        _end(error)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # any place that looks at a path may be the first to meet it
+            raise
+        _end(InputError(f"a path of an option or file is too long: {str(error.filename)[:60]}...; shorten it"))
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def _end(error: VrError) -> NoReturn:
+    for message in error.messages:
+        sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    raise SystemExit(error.exit_code) from None
 
 
 def require(module: str, extra: str) -> None:

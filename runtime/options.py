@@ -87,6 +87,8 @@ class Option:
             fits = float in (self.kind, self.or_auto)
         else:
             fits = isinstance(value, str if self.kind is Path else self.kind)
+        if isinstance(value, str) and "\0" in value:
+            return f"{name} holds a character of code 0; expected a text without"
         # An address may hold a password.
         shown = f"a {type(value).__name__}" if self.is_source else repr(value)
         return None if fits else f"{name} is {shown}; expected {_KINDS[self.kind]}"

@@ -2,11 +2,11 @@
 
 import io
 import os
-import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -122,10 +122,11 @@ def load(path: Path) -> Checkpoint:
         path = built_in(str(path))
     try:
         with path.open("rb") as file:
+            _check_unpacked_size(file)
             values = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"cannot read the checkpoint {path} ({error.strerror})") from error
-    except (RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged pickle may raise anything
         raise ModelError(
             f"{path} is not a checkpoint; expected a .pt file written by vr-train, whole and unchanged"
         ) from error
@@ -133,5 +134,16 @@ def load(path: Path) -> Checkpoint:
         raise ModelError(f"{path} is not a checkpoint of this version; expected a .pt file written by vr-train")
     try:
         return Checkpoint(**values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ModelError(f"the checkpoint {path} is damaged ({error}); train or import again") from error
+
+
+def _check_unpacked_size(file: BinaryIO) -> None:
+    """Raises ValueError for an archive that is larger unpacked than packed: torch writes none, a bomb is one."""
+    if zipfile.is_zipfile(file):
+        file.seek(0, io.SEEK_END)
+        size = file.tell()
+        with zipfile.ZipFile(file) as archive:
+            if sum(member.file_size for member in archive.infolist()) > size:
+                raise ValueError("the archive is compressed")
+    file.seek(0)

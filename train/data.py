@@ -122,7 +122,7 @@ def read_held_out(path: Path) -> HeldOut:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path} ({error}); expected JSON: folder name to a list of stems") from error
     good = isinstance(content, dict) and all(v == "all" or isinstance(v, list) for v in content.values())  # pyright: ignore
     if not good:
@@ -223,7 +223,7 @@ def _read_parts(folder: Path) -> dict[str, str | None] | None:
     try:
         lines = [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
         return {line["stem"]: _checked_part(line["split"]) for line in lines if line["decision"] == "kept"}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path} is not a manifest of vr-train prepare ({error}); prepare again, or take it away"
         ) from error

@@ -13,6 +13,7 @@ PREFIX = "sim:"
 _SIDE_RANGE_PX = (64, 4096)
 _KEYS = ("seed", "size", "ir_size")
 _FRAMES_KEPT = 4
+_SEED_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,15 @@ def parse_sim(text: str) -> SimSpec:
     rgb_hw = _parse_size(text, options["size"]) if "size" in options else default.rgb_hw
     ir_hw = _parse_size(text, options["ir_size"]) if "ir_size" in options else rgb_hw
     seed = options.get("seed", str(default.seed))
-    if not seed.isdecimal():
-        raise InputError(f"{text}: seed {seed!r} is not a whole number from 0 up")
+    if not seed.isdecimal() or len(seed) > _SEED_DIGITS:
+        raise InputError(f"{text}: seed {seed!r} is not a whole number from 0 up, of at most {_SEED_DIGITS} digits")
     return SimSpec(int(seed), rgb_hw, ir_hw)
 
 
 def _parse_size(text: str, size: str) -> SizeHw:
     sides = size.lower().split("x")
     low, high = _SIDE_RANGE_PX
-    if len(sides) != 2 or not all(side.isdecimal() and low <= int(side) <= high for side in sides):
+    if len(sides) != 2 or not all(side.isdecimal() and len(side) <= 5 and low <= int(side) <= high for side in sides):
         raise InputError(
             f"{text}: size {size!r} is not WIDTHxHEIGHT with sides of {low} to {high} px, for example 640x480"
         )

@@ -150,7 +150,7 @@ def _read_truth(path: Path) -> dict[str, Float64Array]:
     if not path.is_file():
         return {}
     found: dict[str, Float64Array] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_text(path).splitlines(), 1):
         if line.strip():
             place = f"{path}, line {number},"
             content = _parsed(line, place, ("stem", "matrix_rgb_to_ir"))
@@ -162,7 +162,7 @@ def _landmarks(folder: Path, stem: str) -> Landmarks | None:
     path = folder / LANDMARKS / f"{stem}.json"
     if not path.is_file():
         return None
-    content = _parsed(path.read_text(encoding="utf-8"), str(path), ("rgb", "ir"))
+    content = _parsed(_text(path), str(path), ("rgb", "ir"))
     rgb, ir = (_numbers(content[side], f'{path}, "{side}",') for side in ("rgb", "ir"))
     if rgb.shape != ir.shape or rgb.ndim != 2 or rgb.shape[1] != 2 or len(rgb) == 0:
         raise InputError(
@@ -171,10 +171,17 @@ def _landmarks(folder: Path, stem: str) -> Landmarks | None:
     return Landmarks(rgb, ir)
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path} ({error}); expected a text file in UTF-8") from error
+
+
 def _parsed(text: str, place: str, keys: tuple[str, ...]) -> dict[str, Any]:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{place} is not JSON ({error}); expected an object with {' and '.join(keys)}") from error
     if not isinstance(content, dict) or not all(key in content for key in keys):
         raise InputError(f"{place} is not as expected: a JSON object with {' and '.join(keys)}")
@@ -191,7 +198,7 @@ def _matrix(values: Any, place: str) -> Float64Array:
 def _numbers(values: Any, place: str) -> Float64Array:
     try:
         numbers = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{place} does not hold rows of numbers ({error})") from error
     if not np.isfinite(numbers).all():
         raise InputError(f"{place} holds numbers that are not finite; expected coordinates in px")

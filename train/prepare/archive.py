@@ -5,6 +5,7 @@ and the rest 255; here they become person 1, rest 0, and nowhere else.
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -14,12 +15,17 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from vr.runtime.errors import InputError
+from vr.runtime.preprocess import MAX_SIDE_PX
 from vr.runtime.sources import Stamped
+from vr.runtime.sources.image_bytes import MAX_PIXELS
 from vr.train.prepare.reading import Faults
 
 _FRAMES = ("rgb", "ir")
 _MASKS = ("mask_rgb", "mask_ir")
 _PERSON_BELOW = 128
+
+_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, LookupError, zipfile.BadZipFile, zlib.error)
+"""What zipfile raises for a damaged file, for one that is encrypted, and for a compression that it does not know."""
 
 Shape = tuple[int, ...]
 
@@ -34,7 +40,7 @@ class Archive:
             with zipfile.ZipFile(path) as file:
                 names = {name.removesuffix(".npy") for name in file.namelist()}
                 self.shapes = {key: _shape(file, path, key) for key in (*_FRAMES, *_MASKS) if key in names}
-        except (OSError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise InputError(
                 f"cannot read {path} ({error}); expected an npz archive with the keys rgb and ir"
             ) from error
@@ -49,16 +55,17 @@ class Archive:
         """Each (H, W[, 3]) uint8 of a member, from the first. Raises InputError if the file ends too early."""
         count, *shape = self.shapes[key]
         size = int(np.prod(shape))
-        with zipfile.ZipFile(self.path) as file, file.open(f"{key}.npy") as stream:
-            _header(stream, self.path, key)
-            for index in range(count):
-                try:
+        index = 0
+        try:
+            with zipfile.ZipFile(self.path) as file, file.open(f"{key}.npy") as stream:
+                _header(stream, self.path, key)
+                for index in range(count):
                     content = stream.read(size)
-                except (OSError, EOFError, zipfile.BadZipFile) as error:
-                    raise InputError(f"{self.path}: {key} is damaged at image {index} ({error})") from error
-                if len(content) < size:
-                    raise InputError(f"{self.path}: {key} ends at image {index} of {count}; copy the file again")
-                yield np.frombuffer(content, np.uint8).reshape(shape)
+                    if len(content) < size:
+                        raise InputError(f"{self.path}: {key} ends at image {index} of {count}; copy the file again")
+                    yield np.frombuffer(content, np.uint8).reshape(shape)
+        except _UNREADABLE as error:
+            raise InputError(f"{self.path}: {key} is damaged at image {index} ({error})") from error
 
     def masks(self, key: str) -> Iterator[NDArray[np.uint8]]:
         """Each mask (H, W) uint8 of a member, person 1 and rest 0."""
@@ -105,10 +112,16 @@ def _header(stream: IO[bytes], path: Path, key: str) -> Shape:
         version = npy.read_magic(stream)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, is_fortran, dtype = read(stream)
-    except ValueError as error:
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise InputError(f"{path}: {key} is not a numpy array ({error})") from error
     if dtype.hasobject:
         raise InputError(f"{path}: {key} holds pickled Python objects, which are not loaded; save it as a uint8 array")
     if dtype != np.uint8 or is_fortran or len(shape) not in (3, 4) or shape[3:] not in ((), (1,), (3,)):
         raise InputError(f"{path}: {key} is {dtype} {shape}; expected uint8 (N, H, W) or (N, H, W, 3) in C order")
+    height, width = shape[1:3]
+    if not (min(height, width) > 0 and max(height, width) <= MAX_SIDE_PX and height * width <= MAX_PIXELS):
+        raise InputError(
+            f"{path}: {key} claims {shape[0]} images of {width}x{height} px; expected sides of 1 to "
+            f"{MAX_SIDE_PX} px and {MAX_PIXELS / 1e6:.0f} megapixels at most"
+        )
     return shape

@@ -40,8 +40,8 @@ class DatasetFolder:
         """Raises InputError unless the folder was begun with the same settings."""
         path = self.root / SETTINGS
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            before = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise InputError(f"nothing to resume: cannot read {path} ({error}); leave --resume out to start") from error
         changed = [name for name, value in settings.items() if before.get(name) != value]
         if changed:
@@ -70,7 +70,7 @@ class DatasetFolder:
                 file.truncate(len(whole))
         try:
             return [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{self.manifest} is damaged ({error}); start in a new folder") from error
 
     def append(self, line: Line) -> None:
