@@ -89,7 +89,7 @@ def test_intensity_comes_back(name: str) -> None:
     assert error(to_intensity(as_jpeg(picture), name), gray) < 7.5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None)  # tables are made on the way
 @given(st.sampled_from(COLOURED), st.integers(0, 255))
 def test_every_level_comes_back_alone(name: str, level: int) -> None:
     """Up to levels that have nearly the same colour."""

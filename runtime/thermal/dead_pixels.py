@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 Uint16Array = NDArray[np.uint16]
 
-LOOK_EVERY_S = 0.1
-_MEMORY_LOOKS = 50
+LOOK_EVERY_S = 0.2
+_MEMORY_LOOKS = 25
 """So many looks back count: a pixel that stands out in all of them is known after 5 s."""
 _DEAD_ABOVE, _ALIVE_BELOW = 0.63, 0.4
 """Shares of what is remembered. From nothing, 0.63 is reached after `_MEMORY_LOOKS` looks in a row."""
