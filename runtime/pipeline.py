@@ -205,7 +205,7 @@ class Pipeline:
     ) -> NDArray[np.uint8]:
         rgb = None if shown.rgb is None else to_bgr(shown.rgb.frame)
         if alignment is not None and rgb is not None:
-            picture = render(self._view, alignment, rgb, self._alpha, notices)
+            picture = render(self._view, alignment, rgb, self._alpha, notices=notices)
             self._size_hw = picture.shape[0], picture.shape[1]
             return picture
         return lone_picture(rgb, None if shown.ir is None else shown.ir.frame, self._size_hw, notices)
