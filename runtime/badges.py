@@ -55,7 +55,7 @@ def draw_band(picture: Uint8Array) -> None:
     """A band across the top that says NOT ALIGNED, with the badge of a refused frame on it."""
     h, w = picture.shape[:2]
     height, band_h = label_height_px(h), band_height_px(h)
-    picture[:band_h] = _RED
+    cv2.rectangle(picture, (0, 0), (w - 1, band_h - 1), _RED, cv2.FILLED)
     capitals = _CAPITALS_OF_BAND * band_h
     word_px = _text_size(NOT_ALIGNED, capitals)[0]
     badge = _label("refused", "REFUSED", height, max(0, (w - word_px) // 2 - height // 2))

@@ -16,6 +16,7 @@ from vr.runtime.rigs import DEFAULT_RIG
 from vr.runtime.search import DEFAULT_SEARCH
 from vr.runtime.sources import SourceOptions
 from vr.runtime.storage import StorageOptions
+from vr.runtime.thermal import ThermalOptions
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class LiveOptions:
     masks: MaskOptions = field(default_factory=MaskOptions)
     alpha: float = DEFAULT_ALPHA
     view: View = "overlay"
+    palette: str = "none"
     frames: int | None = None
     window: bool = True
     record: Path | None = None
@@ -45,6 +47,7 @@ class LiveOptions:
     ir_between: Between = "nearest"
     sources: SourceOptions = field(default_factory=SourceOptions)
     storage: StorageOptions = field(default_factory=StorageOptions)
+    thermal: ThermalOptions = field(default_factory=ThermalOptions)
     name: str = ""
 
     @property
@@ -66,6 +69,7 @@ class LiveOptions:
         self.time_rule.check()
         self.masks.check(self.mode)
         self.storage.check()
+        self.thermal.check()
         outputs = [path.resolve() for path in (self.record, self.transforms, self.flows) if path is not None]
         if len(set(outputs)) < len(outputs):
             raise InputError("--record, --transforms and --flows name the same place; give each its own")
@@ -88,7 +92,7 @@ class RunOptions:
 
 DEFAULTS = LiveOptions("", "")
 RUN_DEFAULTS = RunOptions()
-_PARTS = ("masks", "sources", "storage")
+_PARTS = ("masks", "sources", "storage", "thermal")
 """Fields of LiveOptions that are dataclasses with options of their own."""
 
 

@@ -253,6 +253,12 @@ def test_masks_are_for_estimate_graphs(overlay_file: Path) -> None:
     assert "--mode mask needs an estimate graph" in ended.err
 
 
+def test_palettes_are_for_estimate_graphs(overlay_file: Path) -> None:
+    ended = vr_live("--ir", "sim:", "--rgb", "sim:", "--model", overlay_file, "--palette", "jet")
+    assert ended.code == 2
+    assert "--palette needs an estimate graph" in ended.err
+
+
 def test_several_pairs_run_an_overlay_graph_each_with_its_own_frames(overlay_file: Path, tmp_path: Path) -> None:
     sizes = {"one": "160x120", "two": "192x144"}
     tables = [

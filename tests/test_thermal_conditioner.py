@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from tests.thermal_scenes import scene
 from vr.runtime.errors import InputError
 from vr.runtime.preprocess import to_8bit
-from vr.runtime.sources.base import LiveSource, Stamped
+from vr.runtime.sources.base import Stamped
 from vr.runtime.thermal import HotSpot, ThermalConditioner, ThermalOptions
 from vr.runtime.thermal.dead_pixels import DeadPixels
 from vr.runtime.thermal.hot_spot import Celsius
 from vr.runtime.thermal.palettes import in_colour
-from vr.runtime.thermal.source import conditioned
+from vr.runtime.thermal.step import conditioning
 
 HW = (60, 80)
 FPS = 9.0
@@ -139,7 +139,7 @@ def test_8_bit_grey_passes_as_the_same_object(shape: tuple[int, ...]) -> None:
 def test_black_hot_is_turned_over_whatever_the_camera_sends() -> None:
     gray = scene()[0]
     deep = gray.astype(np.uint16) * 40 + 3000
-    options = ThermalOptions(polarity="black-hot")
+    options = ThermalOptions(ir_polarity="black-hot")
     np.testing.assert_array_equal(ThermalConditioner(options)(gray, 0.0).frame8, 255 - gray)
     np.testing.assert_array_equal(ThermalConditioner(options)(deep, 0.0).frame8, 255 - to_8bit(deep))
     mapped = ThermalConditioner(options)(in_colour(gray, "jet"), 0.0)
@@ -152,7 +152,7 @@ def test_coloured_frames_become_intensity_and_the_report_says_so() -> None:
     found = conditioner(in_colour(gray, "ironbow"), 0.0)
     assert found.palette == "ironbow" and found.frame8.ndim == 2
     assert conditioner.facts == ("palette ironbow, recognised, explains 100% of the coloured pixels",)
-    off, frame = ThermalConditioner(ThermalOptions(palette="none")), in_colour(gray, "ironbow")
+    off, frame = ThermalConditioner(ThermalOptions(ir_palette="none")), in_colour(gray, "ironbow")
     assert off(frame, 0.0).frame8 is frame and off.facts == ()
     unknown = ThermalConditioner()
     unknown(cv2.applyColorMap(gray, cv2.COLORMAP_HSV), 0.0)  # type: ignore[arg-type]
@@ -160,7 +160,7 @@ def test_coloured_frames_become_intensity_and_the_report_says_so() -> None:
 
 
 def test_raw_frames_get_all_of_it() -> None:
-    conditioner = ThermalConditioner(ThermalOptions(celsius="tlinear"))
+    conditioner = ThermalConditioner(ThermalOptions(ir_celsius="tlinear"))
     frames = [with_lamp(stuck(raw(number)), 30.0, 50.0, 2.0) for number in range(80)]
     found = [conditioner(frame, number / FPS) for number, frame in enumerate(frames)][-1]
     assert found.frame8.dtype == np.uint8 and found.frame8.shape == HW
@@ -180,44 +180,19 @@ def test_size_and_kind_may_change_while_it_runs() -> None:
 
 def test_wrong_frames_and_options_are_input_errors() -> None:
     with pytest.raises(InputError, match=r"8 bit.*--ir-16bit"):
-        ThermalConditioner(ThermalOptions(celsius="tlinear"))(scene()[0], 0.0)
+        ThermalConditioner(ThermalOptions(ir_celsius="tlinear"))(scene()[0], 0.0)
     with pytest.raises(InputError, match="dtype"):
         ThermalConditioner()(np.zeros(HW, np.float32), 0.0)  # type: ignore[arg-type]
     for name, value in (("gain", "log"), ("palette", "purple"), ("polarity", "auto"), ("celsius", "hot")):
         with pytest.raises(InputError, match=f"--ir-{name}"):
-            ThermalConditioner(ThermalOptions(**{name: value}))
+            ThermalConditioner(ThermalOptions(**{f"ir_{name}": value}))
 
 
-class Recorded:
-    """A source of given frames."""
-
-    name, live, fps, length = "these", False, FPS, 2
-
-    def __init__(self, frames: Sequence[Uint16Array]) -> None:
-        self.frames, self.closed = list(frames), False
-
-    def read(self) -> Stamped | None:
-        return Stamped(self.frames.pop(0), 1.5, 7) if self.frames else None
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Live(Recorded):
-    live = True
-
-    def newest(self, wait_s: float) -> Stamped | None:
-        return self.read()
-
-
-@pytest.mark.parametrize("kind", [Recorded, Live])
-def test_a_conditioned_source_is_the_source_with_other_frames(kind: type[Recorded]) -> None:
-    inner = kind([raw(0), raw(1)])
-    source = conditioned(inner, ThermalConditioner(ThermalOptions(celsius="tlinear")))  # type: ignore[arg-type]
-    assert isinstance(source, LiveSource) == inner.live == source.live
-    first = source.newest(0.0) if isinstance(source, LiveSource) else source.read()
-    assert first is not None and first.frame.dtype == np.uint8 and (first.time_s, first.index) == (1.5, 7)
-    assert first.hot_spot is not None
-    assert source.read() is not None and source.read() is None
-    source.close()
-    assert inner.closed
+def test_as_a_step_of_a_source_it_changes_the_frame_and_adds_the_spot() -> None:
+    step = conditioning(ThermalConditioner(ThermalOptions(ir_celsius="tlinear")))
+    taken = Stamped(raw(0), 1.5, 7, since_s=1.0)
+    given = step(taken)
+    assert (given.time_s, given.index, given.since_s) == (1.5, 7, 1.0)
+    assert given.frame.dtype == np.uint8 and given.hot_spot is not None
+    np.testing.assert_array_equal(given.frame, to_8bit(raw(0)))
+    assert taken.hot_spot is None

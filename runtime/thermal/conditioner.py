@@ -16,36 +16,38 @@ from vr.runtime.thermal.recognition import PaletteReader
 
 Uint8Array = NDArray[np.uint8]
 POLARITIES = ("white-hot", "black-hot")
+CAMERA_PALETTES = ("auto", "none", *COLOURED)
 
 
 @dataclass(frozen=True)
 class ThermalOptions:
     """How the camera shows heat.
 
-    gain: of 16-bit frames, one of `GAINS`. palette: auto, none, or the one of `COLOURED` that coloured frames are in.
-    polarity: white-hot, or black-hot where warm is dark; there is no auto, because by day the ground may be warmer than
-    people, and a picture with dark people is then right. celsius: `Celsius.parse`; None: raw values are no temperature.
+    ir_gain: of 16-bit frames, one of `GAINS`. ir_palette: auto, none, or the one of `COLOURED` that coloured frames are
+    in. ir_polarity: white-hot, or black-hot where warm is dark; there is no auto, because by day the ground may be
+    warmer than people, and a picture with dark people is then right. ir_celsius: what `Celsius.parse` takes; None: raw
+    values are no temperatures.
     """
 
-    gain: str = "percentile"
-    palette: str = "auto"
-    polarity: str = "white-hot"
-    celsius: str | None = None
+    ir_gain: str = "percentile"
+    ir_palette: str = "auto"
+    ir_polarity: str = "white-hot"
+    ir_celsius: str | None = None
 
     def check(self) -> None:
         """Raises InputError for what is unknown."""
-        allowed = {"gain": GAINS, "palette": ("auto", "none", *COLOURED), "polarity": POLARITIES}
+        allowed = {"gain": GAINS, "palette": CAMERA_PALETTES, "polarity": POLARITIES}
         for name, values in allowed.items():
-            if (given := getattr(self, name)) not in values:
+            if (given := getattr(self, f"ir_{name}")) not in values:
                 raise InputError(f"unknown --ir-{name} {given!r}; expected one of {', '.join(values)}")
-        if self.celsius is not None:
-            Celsius.parse(self.celsius)
+        if self.ir_celsius is not None:
+            Celsius.parse(self.ir_celsius)
 
 
 @dataclass(frozen=True)
 class Conditioned:
     """frame8: (h, w) uint8, warm is bright; the camera's own 8-bit frame, untouched, if it is grey or in colours of no
-    known palette. hot_spot: of raw frames with `ThermalOptions.celsius`, else None. palette: the one taken away.
+    known palette. hot_spot: of raw frames with `ThermalOptions.ir_celsius`, else None. palette: the one taken away.
     """
 
     frame8: Uint8Array = field(repr=False)
@@ -60,11 +62,11 @@ class ThermalConditioner:
         """Raises InputError for an unknown option."""
         options = options or ThermalOptions()
         options.check()
-        self._celsius = None if options.celsius is None else Celsius.parse(options.celsius)
-        self._inverts = options.polarity == "black-hot"
-        self._gain, self._dead = Gain(options.gain), DeadPixels()
-        self._gain_name, self._palette_name = options.gain, options.palette
-        self._reader = None if options.palette == "none" else PaletteReader(options.palette)
+        self._celsius = None if options.ir_celsius is None else Celsius.parse(options.ir_celsius)
+        self._inverts = options.ir_polarity == "black-hot"
+        self._gain, self._dead = Gain(options.ir_gain), DeadPixels()
+        self._gain_name, self._palette_name = options.ir_gain, options.ir_palette
+        self._reader = None if options.ir_palette == "none" else PaletteReader(options.ir_palette)
 
     def __call__(self, frame: Frame, time_s: float) -> Conditioned:
         """Of a frame as `vr.runtime.preprocess.check_frame` takes it. Raises InputError for another one, and for 8 bit
