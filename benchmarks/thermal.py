@@ -46,7 +46,7 @@ def through_h264(bgr: Uint8Array) -> Uint8Array:
             out.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(bgr, shift, axis=1), format="bgr24")))
         out.mux(stream.encode())
     file.seek(0)
-    with av.open(file) as read:
+    with av.open(file, "r") as read:
         return [frame.to_ndarray(format="bgr24") for frame in read.decode(video=0)][-1].astype(np.uint8)
 
 

@@ -52,7 +52,7 @@ def main() -> None:
         cv2.copyMakeBorder(one, 0, GAP_PX, 0, GAP_PX, cv2.BORDER_CONSTANT, value=(255, 255, 255)) for one in pictures()
     ]
     sheet = np.vstack([np.hstack(framed[:3]), np.hstack(framed[3:])])[:-GAP_PX, :-GAP_PX]
-    cv2.imwrite(str(arguments.out), sheet & _COARSE, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    cv2.imwrite(str(arguments.out), sheet.astype(np.uint8) & np.uint8(_COARSE), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e3:.0f} kB")
 
 

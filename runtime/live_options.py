@@ -15,6 +15,7 @@ from vr.runtime.person_masks import MaskOptions
 from vr.runtime.rigs import DEFAULT_RIG
 from vr.runtime.search import DEFAULT_SEARCH
 from vr.runtime.sources import SourceOptions
+from vr.runtime.sources.opening import is_camera
 from vr.runtime.storage import StorageOptions
 from vr.runtime.thermal import ThermalOptions
 
@@ -70,6 +71,8 @@ class LiveOptions:
         self.masks.check(self.mode)
         self.storage.check()
         self.thermal.check()
+        if self.thermal.ir_celsius is not None and is_camera(self.ir) and not self.sources.ir_16bit:
+            raise InputError("--ir-celsius needs raw 16-bit infrared frames; add --ir-16bit, or leave it out")
         outputs = [path.resolve() for path in (self.record, self.transforms, self.flows) if path is not None]
         if len(set(outputs)) < len(outputs):
             raise InputError("--record, --transforms and --flows name the same place; give each its own")
