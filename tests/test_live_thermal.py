@@ -113,6 +113,8 @@ def test_temperatures_of_8_bit_frames_are_one_line_of_error(folders: Path) -> No
 
 def test_options_reach_a_pair_of_a_file(tmp_path: Path) -> None:
     toml = tmp_path / "pairs.toml"
-    toml.write_text('ir_gain = "plateau"\n[[pair]]\nir = "1"\nrgb = "0"\nir_celsius = "tlinear"\npalette = "hot"\n')
+    toml.write_text(
+        'ir_gain = "plateau"\n[[pair]]\nir = "raw"\nrgb = "colour"\nir_celsius = "tlinear"\npalette = "hot"\n'
+    )
     (pair,) = read_pairs(toml, DEFAULTS)
     assert pair.thermal == ThermalOptions(ir_gain="plateau", ir_celsius="tlinear") and pair.palette == "hot"
