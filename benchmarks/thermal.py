@@ -6,11 +6,13 @@ brought back; colour and infrared pictures are asked whether they are in a palet
 
 import argparse
 import io
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import av
 import cv2
+import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,12 +23,14 @@ from vr.runtime.blend import mixed
 from vr.runtime.notices import Notice
 from vr.runtime.sim import Simulator
 from vr.runtime.thermal import ThermalConditioner, ThermalOptions
-from vr.runtime.thermal.palettes import RECOGNISED, in_colour
+from vr.runtime.thermal.palettes import RECOGNISED, colour_table, in_colour
 from vr.runtime.thermal.recognition import look_at, to_intensity
 
 Uint8Array = NDArray[np.uint8]
 JPEG_QUALITY, H264_CRF = 80, "23"
 EVERY = 4
+BENT_BY = (8, 16, 24, 32)
+MATPLOTLIB = ("gnuplot", "gnuplot2", "CMRmap", "afmhot", "gist_heat", "copper", "rainbow", "nipy_spectral", "coolwarm")
 FRAMES = 300
 FPS = 30.0
 
@@ -81,6 +85,41 @@ def print_palettes(frames: list[Uint8Array]) -> None:
     print(f"\n{len(frames)} pictures, JPEG quality {JPEG_QUALITY}, H.264 crf {H264_CRF}, both with halved chroma.\n")
 
 
+def variants() -> dict[str, Uint8Array]:
+    """Palettes (256, 3) BGR that are near known ones, or only remind of them: bent ones, and matplotlib's."""
+    rng, places = np.random.default_rng(0), np.linspace(0.0, 1.0, 256)
+    tables: dict[str, Uint8Array] = {}
+    for name in ("ironbow", "jet", "hot"):
+        for levels in BENT_BY:
+            bends = rng.normal(0.0, levels, (3, 6))
+            bent = colour_table(name) + np.stack(
+                [np.interp(places, np.linspace(0, 1, 6), one) for one in bends], axis=1
+            )
+            tables[f"{name} bent by {levels}"] = np.clip(np.rint(bent), 0, 255).astype(np.uint8)
+    for name in MATPLOTLIB:
+        rgb = matplotlib.colormaps[name](np.arange(256))[:, :3]
+        tables[name] = np.rint(255.0 * rgb[:, ::-1]).astype(np.uint8)
+    return tables
+
+
+def print_variants(frames: list[Uint8Array]) -> None:
+    """What becomes of palettes that are not known. useful: correlates with the intensity by 0.95, or better than luma."""
+    counts = Counter[str]()
+    for name, table in variants().items():
+        for frame in frames:
+            sent = through_jpeg(table[frame])
+            best = look_at(sent).best
+            if best is None:
+                counts["passed as unknown"] += 1
+                continue
+            luma, taken = (
+                float(np.corrcoef(one.ravel(), frame.ravel())[0, 1])
+                for one in (cv2.cvtColor(sent, cv2.COLOR_BGR2GRAY), to_intensity(sent, best))
+            )
+            counts["taken for one, useful" if taken >= min(0.95, luma) else f"wrong: {name} for {best}"] += 1
+    print(dict(counts.most_common()), "\n")
+
+
 def print_false_alarms(data: Path) -> None:
     """How many real pictures are taken for a palette."""
     for side in ("rgb", "ir"):
@@ -133,7 +172,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    print_palettes([grey(path) for path in pictures(arguments.data, "ir")[::EVERY]])
+    frames = [grey(path) for path in pictures(arguments.data, "ir")[::EVERY]]
+    print_palettes(frames)
+    print_variants(frames)
     print_false_alarms(arguments.data)
     print_costs()
     print(machine_facts())

@@ -20,9 +20,9 @@ _SAMPLES = 800
 _COLOURED_CHROMA = 24.0
 _COLOURED_AT_LEAST = 0.2
 _GREY_BELOW = 0.05
-_TOLERANCE, _TOLERANCE_OF_CHROMA = 8.0, 0.25
+_TOLERANCE, _TOLERANCE_OF_CHROMA = 8.0, 0.2
 """How far from the curve, in levels, a pixel may lie: noise of compression, and palettes that differ somewhat."""
-_ENTER, _LEAVE = 0.8, 0.6
+_ENTER, _LEAVE = 0.85, 0.6
 _TIE = 0.05
 _SINGLE_HUE = 0.99
 _CONTRAST = 30.0
