@@ -103,7 +103,7 @@ def variants() -> dict[str, Uint8Array]:
 
 
 def print_variants(frames: list[Uint8Array]) -> None:
-    """What becomes of palettes that are not known. useful: correlates with the intensity by 0.95, or better than luma."""
+    """What becomes of palettes that are not known. useful: correlated with the intensity by 0.95, or more than luma."""
     counts = Counter[str]()
     for name, table in variants().items():
         for frame in frames:
