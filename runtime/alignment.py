@@ -62,7 +62,7 @@ class Alignment:
         return self.warper(levels[:, :, 0] if levels.shape[2:] == (1,) else levels)
 
     def blended(self, alpha: float) -> NDArray[np.uint8] | None:
-        """The overlay without notices, (H, W, 3) uint8, where whoever aligned has drawn it already; here nobody has."""
+        """The overlay without a badge, (H, W, 3) uint8, where whoever aligned has drawn it already; here nobody has."""
         del alpha
         return None
 
@@ -86,9 +86,10 @@ class Alignment:
         return Alignment(state, self.confidence, matrix, self.flow, rgb_hw, ir, age_s=age_s)
 
     def overlay(self, rgb: Frame, alpha: float = DEFAULT_ALPHA) -> NDArray[np.uint8]:
-        """`alpha * moved + (1 - alpha) * rgb`, (H, W, 3) uint8, with the RGB alone where the IR sees nothing.
+        """`alpha * moved + (1 - alpha) * rgb`, (H, W, 3) uint8, with the RGB alone where the IR sees nothing,
+        and a badge of the state.
 
-        A refused alignment is never drawn as if aligned: the RGB frame with a notice.
+        A refused alignment is never drawn as if aligned: the RGB frame under a band that says so.
         """
         from vr.runtime import blend
 

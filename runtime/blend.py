@@ -1,4 +1,4 @@
-"""Pictures of an alignment: the overlay, and the same without alignment for comparison."""
+"""Pictures of an alignment: the overlay, the same without alignment for comparison, and what there is of a pair."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,54 +7,70 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vr.runtime.alignment import Alignment
+from vr.runtime.alignment import Alignment, State
+from vr.runtime.badges import NOT_ALIGNED, draw_badge, draw_band, draw_caption, draw_hot_spot, draw_notices
 from vr.runtime.errors import InputError
-from vr.runtime.geometry import SizeHw
+from vr.runtime.geometry import SizeHw, apply_matrix, to_3x3
 from vr.runtime.notices import Notice
-from vr.runtime.preprocess import Frame, to_bgr
+from vr.runtime.preprocess import Frame, to_8bit, to_bgr
+from vr.runtime.thermal.hot_spot import HotSpot
+from vr.runtime.thermal.palettes import in_colour
 
 Uint8Array = NDArray[np.uint8]
 View = Literal["overlay", "side-by-side"]
 VIEWS: tuple[View, ...] = ("overlay", "side-by-side")
 
-_REFUSED_TEXT = "NOT ALIGNED"
-_HELD_TEXT = "HELD"
 _RAW_LABEL, _ALIGNED_LABEL = "without alignment", "aligned"
-_BLACK, _WHITE, _RED, _AMBER = (0, 0, 0), (255, 255, 255), (40, 40, 200), (0, 150, 230)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_TEXT_HEIGHT_OF_FRAME = 0.045
-_FONT_HEIGHT_PX = 22.0
+_NOTHING, _NOTHING_HW = 40, (480, 640)
+"""Grey level, and size where nothing tells it, of a picture without any frame."""
+_MAP_STEP = 4
+_NEAR_PX = 1.5
+"""A source point of a flow so far from the hot spot, in IR pixels, still is its place."""
 
 
-def overlay(alignment: Alignment, rgb_bgr: Uint8Array, alpha: float) -> Uint8Array:
-    """`alpha * moved + (1 - alpha) * rgb`, rounded to the nearest, (H, W, 3) uint8 BGR.
+def overlay(alignment: Alignment, rgb_bgr: Uint8Array, alpha: float, palette: str = "none") -> Uint8Array:
+    """`mixed`, with the badge of its state. A refused alignment gives the RGB frame under a band that says so.
+
+    rgb_bgr: (H, W, 3) uint8 of the size that was aligned. alpha: 0 (RGB alone) to 1 (IR alone). palette: one of
+    `vr.runtime.thermal.palettes.DISPLAY`, for the IR part. Returns (H, W, 3) uint8 BGR. Raises InputError.
+    """
+    return _badged(mixed(alignment, rgb_bgr, alpha, palette), alignment.state)
+
+
+def _badged(picture: Uint8Array, state: State) -> Uint8Array:
+    if state == "refused":
+        draw_band(picture)
+    else:
+        draw_badge(picture, state)
+    return picture
+
+
+def mixed(alignment: Alignment, rgb_bgr: Uint8Array, alpha: float, palette: str = "none") -> Uint8Array:
+    """`alpha * moved + (1 - alpha) * rgb`, rounded to the nearest, (H, W, 3) uint8 BGR; as `overlay`, nothing drawn on.
 
     Only where the IR frame has data: where the source point lies among its pixel centres, so that no pixel
-    is mixed with the black outside. Elsewhere the RGB frame alone. A refused alignment gives the RGB frame
-    under a band that says so; a held one carries a small badge.
-
-    rgb_bgr: (H, W, 3) uint8 of the size that was aligned. alpha: 0 (RGB alone) to 1 (IR alone). Raises
-    InputError.
+    is mixed with the black outside. Elsewhere, and everywhere if refused, the RGB frame alone.
     """
     _check_alpha(alpha)
     if rgb_bgr.shape != (*alignment.rgb_hw, 3):
         raise InputError(f"RGB frame has shape {rgb_bgr.shape}; this alignment is for {(*alignment.rgb_hw, 3)}")
     if alignment.state == "refused":
-        return draw_band(rgb_bgr, _REFUSED_TEXT)
-    picture = alignment.blended(alpha)
-    if picture is None:
-        picture = _blend(alignment, rgb_bgr, alpha)
-    if alignment.state == "held":
-        draw_label(picture, _HELD_TEXT, "top right", _AMBER)
-    return picture
+        return rgb_bgr.copy()
+    drawn = alignment.blended(alpha) if palette == "none" else None
+    return _blend(alignment, rgb_bgr, alpha, palette) if drawn is None else drawn
 
 
-def _blend(alignment: Alignment, rgb_bgr: Uint8Array, alpha: float) -> Uint8Array:
+def _blend(alignment: Alignment, rgb_bgr: Uint8Array, alpha: float, palette: str) -> Uint8Array:
     assert alignment.moved_8bit is not None
-    picture = _mix(to_bgr(alignment.moved_8bit), rgb_bgr, alpha)
+    picture = _mix(_shown(alignment.moved_8bit, palette), rgb_bgr, alpha)
     # Much faster than np.where with a mask of one channel.
     cv2.copyTo(rgb_bgr, (~ir_has_data(alignment)).view(np.uint8), picture)
     return picture
+
+
+def _shown(ir: Frame, palette: str) -> Uint8Array:
+    """IR as it is shown, (h, w, 3) BGR."""
+    return to_bgr(ir) if palette == "none" else in_colour(to_8bit(ir), palette)
 
 
 def ir_has_data(alignment: Alignment) -> NDArray[np.bool_]:
@@ -62,10 +78,10 @@ def ir_has_data(alignment: Alignment) -> NDArray[np.bool_]:
     return alignment.warper.has_data
 
 
-def raw_overlay(ir: Frame, rgb_bgr: Uint8Array, alpha: float) -> Uint8Array:
+def raw_overlay(ir: Frame, rgb_bgr: Uint8Array, alpha: float, palette: str = "none") -> Uint8Array:
     """The IR frame stretched to the RGB frame's size and blended without alignment, (H, W, 3) uint8 BGR."""
     _check_alpha(alpha)
-    return _mix(_stretch(to_bgr(ir), (rgb_bgr.shape[0], rgb_bgr.shape[1])), rgb_bgr, alpha)
+    return _mix(_stretch(_shown(ir, palette), (rgb_bgr.shape[0], rgb_bgr.shape[1])), rgb_bgr, alpha)
 
 
 def side_by_side(left: Uint8Array, right: Uint8Array, labels: tuple[str, str]) -> Uint8Array:
@@ -76,76 +92,91 @@ def side_by_side(left: Uint8Array, right: Uint8Array, labels: tuple[str, str]) -
         raise InputError(f"pictures of {left.shape[0]} and {right.shape[0]} px height do not fit side by side")
     pictures = [left.copy(), right.copy()]
     for picture, label in zip(pictures, labels, strict=True):
-        draw_label(picture, label, "bottom left", _BLACK)
+        draw_caption(picture, label)
     return np.hstack(pictures)
 
 
 def render(
-    view: View, alignment: Alignment, rgb_bgr: Uint8Array, alpha: float, notices: Sequence[Notice] = ()
+    view: View,
+    alignment: Alignment,
+    rgb_bgr: Uint8Array,
+    alpha: float,
+    palette: str = "none",
+    notices: Sequence[Notice] = (),
+    hot_spot: HotSpot | None = None,
 ) -> Uint8Array:
-    """The picture that is shown and recorded: the overlay, or the overlay without alignment on its left."""
-    aligned = overlay(alignment, rgb_bgr, alpha)
-    if view != "overlay":
-        label = _ALIGNED_LABEL if alignment.state != "refused" else _REFUSED_TEXT.lower()
-        aligned = side_by_side(raw_overlay(alignment.ir, rgb_bgr, alpha), aligned, (_RAW_LABEL, label))
-    return draw_notices(aligned, notices)
+    """The picture that is shown and recorded: the overlay, or the overlay without alignment on its left.
+
+    hot_spot: of the IR frame; drawn where it lies in the RGB frame, not if refused.
+    """
+    aligned = mixed(alignment, rgb_bgr, alpha, palette)
+    if hot_spot is not None and (xy := spot_in_rgb(alignment, hot_spot)) is not None:
+        draw_hot_spot(aligned, hot_spot, xy)
+    draw_notices(_badged(aligned, alignment.state), notices)
+    if view == "overlay":
+        return aligned
+    label = _ALIGNED_LABEL if alignment.state != "refused" else NOT_ALIGNED.lower()
+    return side_by_side(raw_overlay(alignment.ir, rgb_bgr, alpha, palette), aligned, (_RAW_LABEL, label))
 
 
-def draw_notices(picture: Uint8Array, notices: Sequence[Notice]) -> Uint8Array:
-    """The picture with what is wrong written into it."""
-    for notice in notices:
-        draw_label(picture, notice.text, "bottom left", _RED)
-    return picture
+def spot_in_rgb(alignment: Alignment, spot: HotSpot) -> tuple[float, float] | None:
+    """Where a pixel of the IR frame lies in the RGB frame, (x, y) px; None if refused or outside.
+
+    Of a flow: the RGB pixel of every fourth row and column with the nearest source point.
+    """
+    h, w = alignment.rgb_hw
+    if alignment.matrix_rgb_to_ir is not None:
+        x, y = apply_matrix(np.linalg.inv(to_3x3(alignment.matrix_rgb_to_ir)), np.array([[spot.x_ir, spot.y_ir]]))[0]
+        inside = -0.5 <= x <= w - 0.5 and -0.5 <= y <= h - 0.5
+        return (float(x), float(y)) if inside else None
+    if alignment.flow is None:
+        return None
+    points = alignment.source_map_xy()[::_MAP_STEP, ::_MAP_STEP]
+    distance = np.hypot(points[..., 0] - spot.x_ir, points[..., 1] - spot.y_ir)
+    row, column = np.unravel_index(int(distance.argmin()), distance.shape)
+    ir_px_per_step = _MAP_STEP * max(alignment.ir.shape[0] / h, alignment.ir.shape[1] / w)
+    if float(distance[row, column]) > _NEAR_PX + ir_px_per_step:
+        return None
+    return float(column * _MAP_STEP), float(row * _MAP_STEP)
 
 
 def lone_picture(
-    rgb_bgr: Uint8Array | None, ir: Frame | None, size_hw: SizeHw | None, notices: Sequence[Notice]
+    rgb_bgr: Uint8Array | None,
+    ir: Frame | None,
+    size_hw: SizeHw | None,
+    notices: Sequence[Notice] = (),
+    palette: str = "none",
+    hot_spot: HotSpot | None = None,
 ) -> Uint8Array:
-    """What is shown while a camera gives nothing: the other one's frame, or none, under the band of a refused one."""
-    there = rgb_bgr if rgb_bgr is not None else None if ir is None else to_bgr(ir)
-    height, width = size_hw or ((480, 640) if there is None else (there.shape[0], there.shape[1]))
-    picture = np.full((height, width, 3), 40, np.uint8)
-    if there is not None:
-        scale = min(height / there.shape[0], width / there.shape[1])
-        part = _stretch(there, (round(there.shape[0] * scale), round(there.shape[1] * scale)))
-        y, x = (height - part.shape[0]) // 2, (width - part.shape[1]) // 2
-        picture[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return draw_notices(draw_band(picture, _REFUSED_TEXT), notices)
+    """The picture while a camera gives nothing, (H, W, 3) uint8 of `size_hw`: the other's frame alone, on black with
+    its own aspect, under the band that says NOT ALIGNED; dark grey if both are missing.
+
+    RGB is shown where both are given. size_hw: None takes the frame's own. hot_spot: of `ir`.
+    """
+    there = rgb_bgr if rgb_bgr is not None else ir
+    size_hw = size_hw or (_NOTHING_HW if there is None else (there.shape[0], there.shape[1]))
+    if rgb_bgr is not None:
+        picture, _, _ = _fitted(rgb_bgr, size_hw)
+    elif ir is not None:
+        picture, scale, corner_xy = _fitted(_shown(ir, palette), size_hw)
+        if hot_spot is not None:
+            x, y = (place + 0.5 for place in (hot_spot.x_ir, hot_spot.y_ir))
+            draw_hot_spot(picture, hot_spot, (corner_xy[0] + scale * x - 0.5, corner_xy[1] + scale * y - 0.5))
+    else:
+        picture = np.full((*size_hw, 3), _NOTHING, np.uint8)
+    draw_band(picture)
+    draw_notices(picture, notices)
+    return picture
 
 
-def draw_band(picture: Uint8Array, text: str) -> Uint8Array:
-    """A copy with a band across the top that carries `text`."""
-    out = picture.copy()
-    h, w = out.shape[:2]
-    scale, thickness = _text_style(h)
-    (text_w, text_h), _ = cv2.getTextSize(text, _FONT, scale, thickness)
-    if text_w > 0.9 * w:
-        scale, text_w, text_h = scale * 0.9 * w / text_w, int(0.9 * w), int(text_h * 0.9 * w / text_w)
-    band_h = min(h, 2 * text_h + 2)
-    cv2.rectangle(out, (0, 0), (w - 1, band_h - 1), _RED, cv2.FILLED)
-    origin = ((w - text_w) // 2, (band_h + text_h) // 2)
-    cv2.putText(out, text, origin, _FONT, scale, _WHITE, thickness, cv2.LINE_AA)
-    return out
-
-
-def draw_label(
-    picture: Uint8Array, text: str, corner: Literal["top right", "bottom left"], colour: tuple[int, int, int]
-) -> None:
-    """Draws `text` on a small box into a corner of `picture`, in place."""
-    h, w = picture.shape[:2]
-    scale, thickness = _text_style(h)
-    scale *= 0.8
-    (text_w, text_h), _ = cv2.getTextSize(text, _FONT, scale, thickness)
-    pad = max(2, text_h // 2)
-    box_w, box_h = text_w + 2 * pad, text_h + 2 * pad
-    x, y = (w - box_w, 0) if corner == "top right" else (0, h - box_h)
-    cv2.rectangle(picture, (x, y), (x + box_w - 1, y + box_h - 1), colour, cv2.FILLED)
-    cv2.putText(picture, text, (x + pad, y + pad + text_h), _FONT, scale, _WHITE, thickness, cv2.LINE_AA)
-
-
-def _text_style(frame_height_px: int) -> tuple[float, int]:
-    scale = max(0.3, frame_height_px * _TEXT_HEIGHT_OF_FRAME / _FONT_HEIGHT_PX)
-    return scale, max(1, round(1.8 * scale))
+def _fitted(bgr: Uint8Array, size_hw: SizeHw) -> tuple[Uint8Array, float, tuple[int, int]]:
+    """As large as fits into the middle of black, by what factor it grew, and where its top left corner is, (x, y)."""
+    scale = min(size_hw[0] / bgr.shape[0], size_hw[1] / bgr.shape[1])
+    inner_hw = max(1, round(scale * bgr.shape[0])), max(1, round(scale * bgr.shape[1]))
+    top, left = ((whole - part) // 2 for whole, part in zip(size_hw, inner_hw, strict=True))
+    picture = np.zeros((*size_hw, 3), np.uint8)
+    picture[top : top + inner_hw[0], left : left + inner_hw[1]] = _stretch(bgr, inner_hw)
+    return picture, scale, (left, top)
 
 
 def _mix(ir_bgr: Uint8Array, rgb_bgr: Uint8Array, alpha: float) -> Uint8Array:

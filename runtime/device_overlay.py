@@ -112,7 +112,7 @@ class DeviceOverlay:
     def draw(self, theta: Transform, alpha: float = DEFAULT_ALPHA) -> Uint8Array:
         """The pair that was looked at last as `alpha * moved + (1 - alpha) * rgb`, (H, W, 3), aligned by `theta`.
 
-        The picture of `vr.runtime.blend.overlay`, without notices on it. theta: (2, 3) or (3, 3), as the model's.
+        The picture of `vr.runtime.blend.mixed`. theta: (2, 3) or (3, 3), as the model's.
         """
         assert self._sized is not None, "look comes first"
         return self._sized.draw(theta, alpha)

@@ -44,6 +44,8 @@ from vr.runtime.sources.repeats import RepeatWatch
 from vr.runtime.status import Status
 from vr.runtime.stopping import Stop, reopen_on_hangup, stop_on_signals
 from vr.runtime.supervision import Supervisor, supervised
+from vr.runtime.thermal import ThermalConditioner
+from vr.runtime.thermal.step import conditioning
 
 NO_DISPLAY = "no display found: running without a window (--no-window leaves this line out)"
 
@@ -126,7 +128,7 @@ class LiveRun:
         self._sinks: list[Sink] = [sink for sink, _ in self._files]
         if options.window and shows:
             self._sinks.append(WindowSink(stop, options.name))
-        self._stats = LiveStats()
+        self._stats, self._thermal = LiveStats(), ThermalConditioner(self._options.thermal)
         self.status = Status(options.name)
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
@@ -192,11 +194,12 @@ class LiveRun:
             search=aligner.search_text,
             dropped_by_sinks=self._pipeline.dropped_by_sinks + paused,
             cameras={name: source.status.counts for name, source in pair.items() if isinstance(source, LiveSource)},
+            infrared=self._thermal.facts,
         )
 
     def _open_sources(self) -> AbstractContextManager[SourcePair]:
         options = self._options
-        steps = Steps(ir=[RepeatWatch()], rgb=[RepeatWatch()])
+        steps = Steps(ir=[RepeatWatch(), conditioning(self._thermal)], rgb=[RepeatWatch()])
         return open_pair(options.ir, options.rgb, options.sources, steps)
 
     def _build(self, aligner: Aligner | DeviceAligner, sources: SourcePair, on_frame: OnFrame) -> None:
@@ -216,6 +219,7 @@ class LiveRun:
             live=live,
             view=options.view,
             alpha=options.alpha,
+            palette=options.palette,
             frames=options.frames,
             workers=self._workers,
         )
@@ -308,6 +312,8 @@ def _load_device_aligner(path: Path, options: LiveOptions, threads: int, say: Sa
         raise InputError(
             f"{path} is an overlay graph, which takes frames as they are; --mode mask needs an estimate graph"
         )
+    if options.palette != "none":
+        raise InputError(f"{path} is an overlay graph, which draws by itself; --palette needs an estimate graph")
     alpha = options.alpha if options.window or options.record is not None else None
     return DeviceAligner.load(path, options.provider, threads, options.rig, options.search, alpha, say)
 

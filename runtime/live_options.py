@@ -15,7 +15,9 @@ from vr.runtime.person_masks import MaskOptions
 from vr.runtime.rigs import DEFAULT_RIG
 from vr.runtime.search import DEFAULT_SEARCH
 from vr.runtime.sources import SourceOptions
+from vr.runtime.sources.opening import is_camera
 from vr.runtime.storage import StorageOptions
+from vr.runtime.thermal import ThermalOptions
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class LiveOptions:
     masks: MaskOptions = field(default_factory=MaskOptions)
     alpha: float = DEFAULT_ALPHA
     view: View = "overlay"
+    palette: str = "none"
     frames: int | None = None
     window: bool = True
     record: Path | None = None
@@ -45,6 +48,7 @@ class LiveOptions:
     ir_between: Between = "nearest"
     sources: SourceOptions = field(default_factory=SourceOptions)
     storage: StorageOptions = field(default_factory=StorageOptions)
+    thermal: ThermalOptions = field(default_factory=ThermalOptions)
     name: str = ""
 
     @property
@@ -66,6 +70,9 @@ class LiveOptions:
         self.time_rule.check()
         self.masks.check(self.mode)
         self.storage.check()
+        self.thermal.check()
+        if self.thermal.ir_celsius is not None and is_camera(self.ir) and not self.sources.ir_16bit:
+            raise InputError("--ir-celsius needs raw 16-bit infrared frames; add --ir-16bit, or leave it out")
         outputs = [path.resolve() for path in (self.record, self.transforms, self.flows) if path is not None]
         if len(set(outputs)) < len(outputs):
             raise InputError("--record, --transforms and --flows name the same place; give each its own")
@@ -88,7 +95,7 @@ class RunOptions:
 
 DEFAULTS = LiveOptions("", "")
 RUN_DEFAULTS = RunOptions()
-_PARTS = ("masks", "sources", "storage")
+_PARTS = ("masks", "sources", "storage", "thermal")
 """Fields of LiveOptions that are dataclasses with options of their own."""
 
 

@@ -16,8 +16,9 @@ from vr.runtime.pairing import BETWEEN
 from vr.runtime.providers import PROVIDER_CHOICES
 from vr.runtime.rigs import RIGS
 from vr.runtime.search import SEARCHES
+from vr.runtime.thermal import CAMERA_PALETTES, DISPLAY, GAINS, POLARITIES
 
-Part = Literal["", "masks", "sources", "storage", "run", "command"]
+Part = Literal["", "masks", "sources", "storage", "thermal", "run", "command"]
 AUTO = "auto"
 _KINDS = {str: "a text", Path: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _SOURCE = "camera index, /dev/video*, rtsp:// or http(s):// URL, video file, image folder, glob, or sim:"
@@ -28,8 +29,8 @@ class Option:
     """One thing that `vr-live` can be told.
 
     key: in TOML and in Python. kind: type of a value. help: one or two sentences, with the unit.
-    part: which dataclass has the field: "" is LiveOptions, "masks", "sources" and "storage" are its parts, "run" is
-    RunOptions, and "command" is none: the command line alone has it.
+    part: which dataclass has the field: "" is LiveOptions, "masks", "sources", "storage" and "thermal" are its parts,
+    "run" is RunOptions, and "command" is none: the command line alone has it.
     low, high: bounds of a number, both allowed. above: bound that is not allowed itself. choices: of a text.
     expected: what to call the allowed values, instead of what follows from the bounds.
     or_auto: a text that is auto, or a number of that type within the bounds. is_source: a text that names a camera or a
@@ -158,6 +159,43 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             part="sources",
         ),
     ),
+    "Infrared": (
+        Option(
+            "ir_gain",
+            str,
+            "How 16-bit infrared becomes 8 bit. percentile: a stretch; plateau: equalised, for scenes with a cold sky.",
+            part="thermal",
+            choices=GAINS,
+            pair=True,
+        ),
+        Option(
+            "ir_palette",
+            str,
+            "The palette that the camera sends its picture in: auto (recognised), none, or a name as of --palette.",
+            part="thermal",
+            metavar="auto|none|NAME",
+            choices=CAMERA_PALETTES,
+            pair=True,
+        ),
+        Option(
+            "ir_polarity",
+            str,
+            "white-hot, or black-hot for a camera that shows warm things dark.",
+            part="thermal",
+            choices=POLARITIES,
+            pair=True,
+        ),
+        Option(
+            "ir_celsius",
+            str,
+            "Show the hottest spot: degrees are SCALE * raw + OFFSET of 16-bit frames; tlinear is 0.01,-273.15, "
+            "tlinear-low 0.1,-273.15.",
+            part="thermal",
+            pair=True,
+            metavar="SCALE,OFFSET",
+            example="tlinear",
+        ),
+    ),
     "Time": (
         Option(
             "slop_ms",
@@ -273,6 +311,14 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             pair=True,
         ),
         Option("view", str, "overlay, or side-by-side (without alignment | aligned).", choices=VIEWS, pair=True),
+        Option(
+            "palette",
+            str,
+            f"Colours of the infrared part of the picture: {', '.join(DISPLAY)}. The network never sees them.",
+            choices=DISPLAY,
+            pair=True,
+            metavar="NAME",
+        ),
         Option("window", bool, "Show the picture on the screen."),
     ),
     "Files": (

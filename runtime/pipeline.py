@@ -76,6 +76,7 @@ class Pipeline:
         live: bool,
         view: View,
         alpha: float,
+        palette: str = "none",
         frames: int | None = None,
         workers: int = 1,
     ) -> None:
@@ -87,6 +88,7 @@ class Pipeline:
         self._live, self._alpha, self._frames = live, alpha, frames
         self._view: View = view
         self._troubled = [sink for sink in sinks if isinstance(sink, Troubled)]
+        self._palette = palette
         self._draws = any(sink.wants_picture for sink in sinks)
         self._size_hw: SizeHw | None = None
         self._pairs = Handover[Read](_READ_AHEAD + workers)
@@ -204,11 +206,13 @@ class Pipeline:
         self, alignment: Alignment | None, shown: Pair | Alone, notices: Sequence[Notice]
     ) -> NDArray[np.uint8]:
         rgb = None if shown.rgb is None else to_bgr(shown.rgb.frame)
+        spot = None if shown.ir is None else shown.ir.hot_spot
         if alignment is not None and rgb is not None:
-            picture = render(self._view, alignment, rgb, self._alpha, notices)
+            picture = render(self._view, alignment, rgb, self._alpha, self._palette, notices, spot)
             self._size_hw = picture.shape[0], picture.shape[1]
             return picture
-        return lone_picture(rgb, None if shown.ir is None else shown.ir.frame, self._size_hw, notices)
+        ir = None if shown.ir is None else shown.ir.frame
+        return lone_picture(rgb, ir, self._size_hw, notices, self._palette, spot)
 
     def _write(self, write: Callable[[Output], None], outputs: Handover[Output]) -> None:
         try:

@@ -54,6 +54,7 @@ class LiveReport:
     dropped_by_sinks: outputs of cameras that a recording or file was too slow for.
     written: files and folders that the run has left. search: what a wide search has come to, None with a near one.
     skew_ms: of the pairs, how far apart in time their two frames are. cameras: of each camera what it counts.
+    infrared: what was made of the IR camera's frames, where they were not taken as they are.
     """
 
     frames: int
@@ -68,6 +69,7 @@ class LiveReport:
     search: str | None = None
     skew_ms: Spread | None = None
     cameras: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    infrared: tuple[str, ...] = ()
 
     @property
     def fps(self) -> float:
@@ -84,6 +86,7 @@ class LiveReport:
         rows.append(("states", states))
         if self.search is not None:
             rows.append(("search", self.search))
+        rows += [("infrared", fact) for fact in self.infrared]
         dropped = f"RGB unpaired {counts.unpaired_rgb}, RGB dropped {counts.dropped_rgb}"
         rows.append(("pairing", f"{dropped}, IR skipped {counts.skipped_ir}"))
         if self.skew_ms is not None:

@@ -13,7 +13,7 @@ from tests.live_command import vr_live
 from tests.onnx_models import edit_metadata
 from tests.overlay_models import SureAffine, SureHomography, exported
 from vr.runtime import Aligner, Alignment
-from vr.runtime.blend import draw_band
+from vr.runtime.badges import draw_band
 from vr.runtime.device_aligner import DeviceAligner, is_overlay_graph
 from vr.runtime.device_overlay import DeviceOverlay
 from vr.runtime.errors import InputError, ModelError
@@ -154,7 +154,9 @@ def test_badge_of_a_held_frame_is_drawn_once(overlay_file: Path) -> None:
 def test_refused_frame_is_the_rgb_under_a_band(overlay_file: Path) -> None:
     ir, rgb = empty(pair(3))
     found = DeviceAligner.load(overlay_file, "cpu", 1)(ir, rgb)
-    np.testing.assert_array_equal(found.overlay(rgb), draw_band(rgb, "NOT ALIGNED"))
+    expected = rgb.copy()
+    draw_band(expected)
+    np.testing.assert_array_equal(found.overlay(rgb), expected)
 
 
 @pytest.mark.parametrize("alpha", [None, 0.8])
@@ -249,6 +251,12 @@ def test_masks_are_for_estimate_graphs(overlay_file: Path) -> None:
     ended = vr_live("--ir", "sim:", "--rgb", "sim:", "--model", overlay_file, "--mode", "mask", "--segmenter", "s.onnx")
     assert ended.code == 2
     assert "--mode mask needs an estimate graph" in ended.err
+
+
+def test_palettes_are_for_estimate_graphs(overlay_file: Path) -> None:
+    ended = vr_live("--ir", "sim:", "--rgb", "sim:", "--model", overlay_file, "--palette", "jet")
+    assert ended.code == 2
+    assert "--palette needs an estimate graph" in ended.err
 
 
 def test_several_pairs_run_an_overlay_graph_each_with_its_own_frames(overlay_file: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from vr.export.precision import HalfConv, halve_convolutions
 from vr.models.base import RegistrationNet
 from vr.runtime import preprocess
 from vr.runtime.alignment import Alignment
+from vr.runtime.blend import mixed
 from vr.runtime.contract import output_names
 from vr.runtime.geometry import apply_matrix, theta_to_matrix
 
@@ -52,7 +53,7 @@ def test_overlay_is_what_the_runtime_draws(ir_hw: tuple[int, int], channels: int
     runtime = Alignment("estimated", None, matrix, None, (96, 120), ir)
     assert runtime.moved is not None
     assert grey_difference(found["moved"], runtime.moved).max() <= 2
-    assert grey_difference(found["overlay"], runtime.overlay(rgb, ALPHA)).max() <= 2
+    assert grey_difference(found["overlay"], mixed(runtime, rgb, ALPHA)).max() <= 2
 
 
 def test_dense_overlay_is_what_the_runtime_draws() -> None:
@@ -68,7 +69,7 @@ def test_dense_overlay_is_what_the_runtime_draws() -> None:
     difference = grey_difference(found["moved"], runtime.moved)
     assert difference.mean() < 0.2
     assert np.percentile(difference, 99) <= 3
-    differs = grey_difference(found["overlay"], runtime.overlay(rgb, ALPHA)).max(axis=2) > 2
+    differs = grey_difference(found["overlay"], mixed(runtime, rgb, ALPHA)).max(axis=2) > 2
     assert differs.mean() < 0.01
 
 

@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from vr.runtime.alignment import Alignment, State
-from vr.runtime.blend import ir_has_data, overlay, raw_overlay, render, side_by_side
+from vr.runtime.badges import band_height_px
+from vr.runtime.blend import ir_has_data, mixed, overlay, raw_overlay, render, side_by_side
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import IDENTITY_THETA, Float64Array, theta_to_matrix
 
@@ -61,7 +62,7 @@ def source_points(matrix: Float64Array) -> Float64Array:
 @pytest.mark.parametrize("name", MATRICES)
 def test_overlay_is_the_documented_formula(name: str, alpha: float) -> None:
     ir, rgb = random_frame(IR_HW, 1), random_frame(RGB_HW, 2)
-    picture = overlay(alignment(MATRICES[name], ir), rgb, alpha)
+    picture = mixed(alignment(MATRICES[name], ir), rgb, alpha)
     expected, inside, outside = blend_in_float64(ir, rgb, source_points(MATRICES[name]), alpha)
     assert picture.dtype == np.uint8 and picture.shape == rgb.shape
     # The warp rounds the grey level to 8 bit, and OpenCV 4 the coordinates to 1/32 px; then the blend.
@@ -72,7 +73,7 @@ def test_overlay_is_the_documented_formula(name: str, alpha: float) -> None:
 
 def test_blend_of_exact_grey_levels_is_rounded_to_the_nearest() -> None:
     ir, rgb = random_frame(RGB_HW, 1), random_frame(RGB_HW, 2)
-    picture = overlay(alignment(MATRICES["identity"], ir), rgb, 0.35)
+    picture = mixed(alignment(MATRICES["identity"], ir), rgb, 0.35)
     exact = 0.35 * ir.astype(np.float64) + 0.65 * rgb.astype(np.float64)
     assert np.abs(picture - exact).max() <= 0.5 + 1e-4
 
@@ -81,7 +82,7 @@ def test_dense_overlay_is_the_documented_formula() -> None:
     flow = np.zeros((2, *RGB_HW), np.float32)
     flow[0], flow[1] = 3.0, -2.0
     ir, rgb = random_frame(RGB_HW, 1), random_frame(RGB_HW, 2)
-    picture = overlay(alignment(None, ir, flow=flow), rgb, 0.5)
+    picture = mixed(alignment(None, ir, flow=flow), rgb, 0.5)
     source = source_points(MATRICES["identity"]) + np.array([3.0, -2.0])
     expected, inside, outside = blend_in_float64(ir, rgb, source, 0.5)
     sure = inside & (source[..., 0] <= RGB_HW[1] - 1.01) & (source[..., 1] >= 0.01)
@@ -93,7 +94,7 @@ def test_dense_overlay_is_the_documented_formula() -> None:
 def test_nothing_is_mixed_with_the_black_outside(name: str) -> None:
     white = np.full((*IR_HW, 3), 255, np.uint8)
     rgb = np.full((*RGB_HW, 3), 200, np.uint8)
-    picture = overlay(alignment(MATRICES[name], white), rgb, 0.5)
+    picture = mixed(alignment(MATRICES[name], white), rgb, 0.5)
     assert set(np.unique(picture)) == {200, 228}
 
 
@@ -101,7 +102,7 @@ def test_black_infrared_darkens_where_it_has_data() -> None:
     """Validity comes from geometry, not from grey level 0."""
     black = np.zeros((*IR_HW, 3), np.uint8)
     one = alignment(MATRICES["shift"], black)
-    picture = overlay(one, np.full((*RGB_HW, 3), 200, np.uint8), 0.5)
+    picture = mixed(one, np.full((*RGB_HW, 3), 200, np.uint8), 0.5)
     np.testing.assert_array_equal(picture[..., 0] == 100, ir_has_data(one))
 
 
@@ -110,16 +111,17 @@ def test_refused_shows_the_colour_frame_and_says_so() -> None:
     one = alignment(None, random_frame(IR_HW, 1), "refused")
     picture = overlay(one, rgb, 1.0)
     changed = (picture != rgb).any(axis=2)
-    assert changed[:6].mean() > 0.9, "a band across the top"
-    assert not changed[20:].any(), "and nothing of the infrared anywhere"
+    band = band_height_px(RGB_HW[0])
+    assert band < RGB_HW[0] / 2 and changed[:band].mean() > 0.9, "a band across the top"
+    assert not changed[band:].any(), "and nothing of the infrared anywhere"
     assert not ir_has_data(one).any()
 
 
-def test_held_carries_a_badge_in_one_corner_only() -> None:
+@pytest.mark.parametrize("state", ["estimated", "held"])
+def test_overlay_is_the_mixed_picture_with_a_badge_in_one_corner_only(state: State) -> None:
     ir, rgb = random_frame(IR_HW, 1), random_frame(RGB_HW, 2)
-    held = overlay(alignment(MATRICES["stretch"], ir, "held"), rgb, 0.35)
-    plain = overlay(alignment(MATRICES["stretch"], ir), rgb, 0.35)
-    changed = (held != plain).any(axis=2)
+    one = alignment(MATRICES["stretch"], ir, state)
+    changed = (overlay(one, rgb, 0.35) != mixed(one, rgb, 0.35)).any(axis=2)
     assert changed.any()
     assert not changed[30:].any() and not changed[:, :45].any()
 

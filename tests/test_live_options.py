@@ -20,12 +20,14 @@ from vr.runtime.options import OPTIONS, OPTIONS_BY_GROUP, Option
 from vr.runtime.person_masks import MaskOptions
 from vr.runtime.sources import SourceOptions
 from vr.runtime.storage import StorageOptions
+from vr.runtime.thermal import ThermalOptions
 
 HOLDERS: dict[str, type] = {
     "": LiveOptions,
     "masks": MaskOptions,
     "sources": SourceOptions,
     "storage": StorageOptions,
+    "thermal": ThermalOptions,
     "run": RunOptions,
 }
 SETTING = [option for option in OPTIONS.values() if option.part != "command"]
@@ -42,7 +44,7 @@ def test_an_entry_has_a_field_of_its_kind_and_a_default_that_may_be_used(option:
 
 
 def test_every_field_has_an_entry() -> None:
-    parts = {"masks", "sources", "storage"}
+    parts = {"masks", "sources", "storage", "thermal"}
     for part, holder in HOLDERS.items():
         keys = {option.key for option in SETTING if option.part == part}
         assert {one.name for one in fields(holder)} - (parts if part == "" else set()) == keys

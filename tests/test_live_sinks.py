@@ -72,6 +72,7 @@ def test_transforms_contract(tmp_path: Path) -> None:
         "estimate_age_ms": 0.0,
         "latency_ms": {"total": 1.235},
         "notices": [],
+        "hot_spot": None,
     }
     assert (held["state"], held["confidence"], held["matrix_rgb_to_ir"]) == ("held", None, MATRIX.tolist())
     assert (refused["state"], refused["confidence"], refused["matrix_rgb_to_ir"]) == ("refused", None, None)

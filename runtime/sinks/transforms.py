@@ -12,6 +12,7 @@ from vr.runtime.errors import OutputError
 from vr.runtime.sinks.base import Output
 from vr.runtime.sinks.targets import FileTarget, check_writable
 from vr.runtime.sinks.upkeep import Upkeep
+from vr.runtime.thermal import HotSpot
 
 
 class LogTarget:
@@ -53,7 +54,8 @@ class TransformSink:
     Keys: `index`, `ir_time_s`, `rgb_time_s`, `state`, `confidence` (null where the model has none),
     `matrix_rgb_to_ir` (in native pixels, rows of numbers: 2x3 of an affine model, 3x3 with last entry 1 of a homography
     model; null if refused or dense), `estimate_age_ms` (how much earlier the pair that was estimated was taken; 0 for
-    the frame's own), `latency_ms` (a dict by stage), `notices` (what is wrong, for example `["ir lost"]`). Where a
+    the frame's own), `latency_ms` (a dict by stage), `notices` (what is wrong, for example `["ir lost"]`), `hot_spot`
+    (`{"x_ir": .., "y_ir": .., "celsius": ..}`, a pixel of the IR frame; null where temperatures are not known). Where a
     camera gives no frame, its time is null and the state `refused`.
 
     A new file is written under its own name; one that replaces another takes its place when it is closed.
@@ -136,7 +138,12 @@ def to_record(output: Output) -> dict[str, object]:
         "estimate_age_ms": 0.0 if alignment is None else round(alignment.age_s * 1000.0, 3),
         "latency_ms": {stage: round(ms, 3) for stage, ms in output.latency_ms.items()},
         "notices": [notice.what for notice in output.notices],
+        "hot_spot": None if output.ir is None else _spot_record(output.ir.hot_spot),
     }
+
+
+def _spot_record(spot: HotSpot | None) -> dict[str, float] | None:
+    return None if spot is None else {"x_ir": spot.x_ir, "y_ir": spot.y_ir, "celsius": round(spot.celsius, 3)}
 
 
 def _append_whole(stream: FileIO, line: bytes) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from vr.runtime.preprocess import Frame
+from vr.runtime.thermal.hot_spot import HotSpot
 
 Role = Literal["ir", "rgb"]
 
@@ -18,12 +19,14 @@ class Stamped:
     otherwise.
     index: number of the frame in its source, from 0; a gap means that frames in between were not kept.
     since_s: when the picture was first like this: earlier than `time_s` where a camera repeats itself, else None.
+    hot_spot: the hottest of a raw IR frame, where its temperatures are known.
     """
 
     frame: Frame = field(repr=False)
     time_s: float
     index: int
     since_s: float | None = None
+    hot_spot: HotSpot | None = None
 
 
 Step = Callable[[Stamped], Stamped]
