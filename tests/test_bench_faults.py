@@ -20,7 +20,7 @@ from tests.bench.mangle import SLOW_BYTES_PER_S
 from tests.bench.processes import SpoiledCamera, start_camera
 from tests.bench.reading import PlainHttp, jpeg_files
 
-SETTLE_S = 0.25
+SETTLE_S = 0.4
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_reordered_pictures_come_late(camera: SpoiledCamera) -> None:
 
 
 def test_resolution_changes_and_comes_back(camera: SpoiledCamera) -> None:
-    data, injected = seen_during(camera, "resolution", 0.4)
+    data, injected = seen_during(camera, "resolution", 0.4, after_s=0.8)
     sizes = [
         np.asarray(cv2.imdecode(np.frombuffer(one, np.uint8), cv2.IMREAD_GRAYSCALE)).shape for one in jpeg_files(data)
     ]

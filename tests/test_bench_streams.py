@@ -63,14 +63,13 @@ def test_rtsp_clock_jumps_by_an_hour_and_back() -> None:
 
 @needs_rtsp
 def test_rtsp_changes_its_resolution() -> None:
-    sizes = list[tuple[int, ...]]()
     with SpoiledCamera("rgb", "rtsp") as camera, opened(camera.url) as container:
         stream = frames(container)
-        next(stream)
+        sizes: list[tuple[int, ...]] = [next(stream).shape[:2]]
         fault = camera.fault("resolution", 0.4)
-        while time.monotonic() < fault.end_s + 0.3:
+        while len(changes := [size for size, _ in itertools.groupby(sizes)]) < 3 and time.monotonic() < fault.end_s + 5:
             sizes.append(next(stream).shape[:2])
-    assert [size for size, _ in itertools.groupby(sizes)] == [DRAWN_HW, SMALL_HW, DRAWN_HW]
+    assert changes == [DRAWN_HW, SMALL_HW, DRAWN_HW]
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "h264"])
