@@ -81,7 +81,12 @@ class OnnxFile:
         opening = _opening(self.path, read_model(self.path), provider, threads, transform_only)
         self._session = open_session(onnxruntime, opening, provider)
         self.provider = short_name(self._session.get_providers()[0])
-        self.metadata = cast(dict[str, str], self._session.get_modelmeta().custom_metadata_map)
+        try:
+            self.metadata = cast(dict[str, str], self._session.get_modelmeta().custom_metadata_map)
+            self._input_shapes = {tensor.name: tensor.shape for tensor in self._session.get_inputs()}
+            self._outputs = {tensor.name for tensor in self._session.get_outputs()}
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{self.path} holds names that are no text ({error}); export it again") from error
 
     @property
     def placement(self) -> Placement:
@@ -103,10 +108,10 @@ class OnnxFile:
 
         chw: shape of every input without the batch; None for any.
         """
-        found = {tensor.name: tensor.shape for tensor in self._session.get_inputs()}
+        found = self._input_shapes
         if set(found) != set(inputs):
             raise ModelError(f"{self.path} has inputs {sorted(found)}; expected {sorted(inputs)}; export it again")
-        missing = set(outputs) - {tensor.name for tensor in self._session.get_outputs()}
+        missing = set(outputs) - self._outputs
         if missing:
             raise ModelError(f"{self.path} lacks the outputs {sorted(missing)}; export it again")
         for name, shape in found.items():

@@ -21,12 +21,13 @@ from benchmarks.fuzz.mutation import mutated, mutated_text
 MARKER = "executed"
 """A file of this name in the working folder means that an input had code executed."""
 _FRAMES_READ = 50
+_TRAIN_DATA = "vr.train.data"
 
 
 @dataclass(frozen=True)
 class Kind:
     """suffixes: of the file. seeds, evil: contents. use: reads a file in an empty folder of its own. is_text: changes
-    are made to text.
+    are made to text. modules: what `use` imports, to be loaded before memory is limited.
     """
 
     suffixes: tuple[str, ...]
@@ -34,6 +35,7 @@ class Kind:
     evil: Callable[[], list[bytes]]
     use: Callable[[Path, np.random.Generator], object]
     is_text: bool = False
+    modules: tuple[str, ...] = ()
 
     def content(self, rng: np.random.Generator) -> bytes:
         """One input: an evil one in one of ten, else a changed seed."""
@@ -284,10 +286,12 @@ def _none() -> list[bytes]:
 
 
 KINDS: dict[str, Kind] = {
-    "image": Kind((".png", ".jpg", ".tif", ".bmp", ".webp"), _pictures, _evil_pictures, _use_picture),
+    "image": Kind(
+        (".png", ".jpg", ".tif", ".bmp", ".webp"), _pictures, _evil_pictures, _use_picture, modules=(_TRAIN_DATA,)
+    ),
     "video": Kind((".mp4", ".avi", ".mkv"), _videos, _evil_videos, _use_video),
     "model": Kind((".onnx",), evil_models.valid, evil_models.evil, _use_model),
-    "archive": Kind((".npz",), _archives, _evil_archives, _use_archive),
+    "archive": Kind((".npz",), _archives, _evil_archives, _use_archive, modules=("vr.train.prepare.archive",)),
     "pairs": Kind(
         (".toml",), lambda: [_PAIRS], lambda: [b"a = " + b"[" * 20_000, b"alpha = " + b"9" * 9999], _use_pairs, True
     ),
@@ -299,6 +303,7 @@ KINDS: dict[str, Kind] = {
         lambda: [b"[" * 100_000, b'{"rgb": [[' + b"9" * 400 + b', 1]], "ir": [[1, 1]]}'],
         _use_json,
         True,
+        (_TRAIN_DATA, "vr.train.evaluate.pairs"),
     ),
-    "checkpoint": Kind((".pt",), _checkpoints, _evil_checkpoints, _use_checkpoint),
+    "checkpoint": Kind((".pt",), _checkpoints, _evil_checkpoints, _use_checkpoint, modules=("vr.train.checkpoint",)),
 }

@@ -1,6 +1,7 @@
 """One input after the other in processes of their own, which may die of it."""
 
 import contextlib
+import importlib
 import io
 import multiprocessing as mp
 import os
@@ -22,7 +23,7 @@ LIMIT_S = 5.0
 MEMORY_LIMIT_BYTES = 1 << 30
 """Of address space above that of the process before its first input."""
 _PATIENCE_S = 30.0
-_WARM_UP = 1
+_WARM_UP_SEED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,17 @@ def _status_kb(name: str) -> int:
 
 
 def _work(jobs: list[tuple[str, int]], answers: Connection) -> None:
-    """In the process: warms its reader up on one input, which loads libraries, then sets the limit."""
+    """In the process: loads all libraries, which take address space too, warms up on one input, then sets the limit."""
+    from benchmarks.fuzz.kinds import KINDS
+
     home = tempfile.mkdtemp(prefix="vr-fuzz-")
     os.chdir(home)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries of C write there what Python does not see
     try:
         for kind in {kind for kind, _ in jobs}:
-            for seed in range(_WARM_UP):
-                judge(kind, 1_000_000 + seed)
+            for module in KINDS[kind].modules:
+                importlib.import_module(module)
+            judge(kind, _WARM_UP_SEED)
         limit = _status_kb("VmSize") * 1024 + MEMORY_LIMIT_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         for job in jobs:

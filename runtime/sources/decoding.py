@@ -49,6 +49,8 @@ class Decoder:
         if not container.streams.video:
             raise InputError(f"there is no video in {name}; expected a stream or file with pictures")
         self._stream = container.streams.video[0]
+        if self._stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison] - of an unknown codec
+            raise InputError(f"no decoder for the video in {name}; convert it, for example to H.264 in MP4")
         _prepare(self._stream, live)
         self._pending: list[av.VideoFrame] = []
         self._packets: Iterator[av.Packet[VideoStream]] = container.demux(self._stream)

@@ -56,7 +56,7 @@ def claimed_size(data: bytes) -> SizeHw | None:
         if data.startswith(magic):
             try:
                 return read(data)
-            except (struct.error, IndexError):
+            except (struct.error, OverflowError):
                 return None
     return None
 
