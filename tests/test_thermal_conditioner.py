@@ -183,6 +183,8 @@ def test_wrong_frames_and_options_are_input_errors() -> None:
         ThermalConditioner(ThermalOptions(ir_celsius="tlinear"))(scene()[0], 0.0)
     with pytest.raises(InputError, match="dtype"):
         ThermalConditioner()(np.zeros(HW, np.float32), 0.0)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="uint16"):
+        ThermalConditioner()(np.zeros((*HW, 3), np.uint16), 0.0)
     for name, value in (("gain", "log"), ("palette", "purple"), ("polarity", "auto"), ("celsius", "hot")):
         with pytest.raises(InputError, match=f"--ir-{name}"):
             ThermalConditioner(ThermalOptions(**{f"ir_{name}": value}))

@@ -69,8 +69,8 @@ class ThermalConditioner:
         self._reader = None if options.ir_palette == "none" else PaletteReader(options.ir_palette)
 
     def __call__(self, frame: Frame, time_s: float) -> Conditioned:
-        """Of a frame as `vr.runtime.preprocess.check_frame` takes it. Raises InputError for another one, and for 8 bit
-        where temperatures are asked for.
+        """Of a frame as `vr.runtime.preprocess.check_frame` takes it. Raises InputError for another one, for colour
+        of 16 bit, and for 8 bit where temperatures are asked for.
         """
         check_frame(frame, "IR")
         frame8, spot = self._to_8bit(frame, time_s)
@@ -107,8 +107,8 @@ class ThermalConditioner:
                     "that offers Y16, or leave --ir-celsius out"
                 )
             return frame, None  # type: ignore[return-value]
-        raw: NDArray[np.uint16] = frame[:, :, 0] if frame.shape[2:] == (1,) else frame  # type: ignore[assignment]
-        if raw.ndim == 3:
-            return self._gain(raw, time_s), None
+        if frame.shape[2:] == (3,):
+            raise InputError(f"IR frame has shape {frame.shape}, dtype uint16; expected (height, width) for 16 bit")
+        raw: NDArray[np.uint16] = frame[:, :, 0] if frame.ndim == 3 else frame  # type: ignore[assignment]
         raw = self._dead(raw, time_s)
         return self._gain(raw, time_s), None if self._celsius is None else self._celsius.hottest(raw)
