@@ -9,6 +9,7 @@ import typer
 from vr.runtime import cli_errors
 from vr.runtime.live_options import DEFAULTS, LiveOptions, RunOptions, default_of, run_options, with_values
 from vr.runtime.options import OPTIONS, OPTIONS_BY_GROUP, Option
+from vr.runtime.stopping import leave_stuck_threads
 
 if TYPE_CHECKING:
     from vr.runtime.config import PairTable
@@ -104,7 +105,8 @@ def _secrets(pairs: list[LiveOptions]) -> list[str]:
 
 def main() -> None:
     """Entry point of the `vr-live` command."""
-    cli_errors.run(app)
+    with leave_stuck_threads():
+        cli_errors.run(app)
 
 
 if __name__ == "__main__":

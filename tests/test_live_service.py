@@ -116,6 +116,22 @@ def test_a_second_signal_acts_at_once_where_something_is_stuck(number: signal.Si
     assert (process.returncode, err) == (code, "") and time.monotonic() - sent_s < 1.0
 
 
+@pytest.mark.parametrize("is_stuck", [True, False])
+def test_a_thread_that_hangs_does_not_disturb_the_end(is_stuck: bool) -> None:
+    code = (
+        "import atexit, sys, threading, time; from vr.runtime.stopping import leave_stuck_threads\n"
+        "atexit.register(print, 'torn down')\n"
+        "with leave_stuck_threads():\n"
+        f"    threading.Thread(target=time.sleep, args=({60 if is_stuck else 0},), daemon=True).start()\n"
+        "    time.sleep(0.2)\n"
+        "    print('said')\n"
+        "    sys.exit(3)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.split("\n")[:-1] == (["said"] if is_stuck else ["said", "torn down"])
+
+
 def test_a_lost_camera_is_seen_by_supervisors(tmp_path: Path, model: Path) -> None:
     silence, status = threading.Event(), tmp_path / "status.json"
     gray = np.full((96, 128, 3), 90, np.uint8)
