@@ -160,15 +160,21 @@ def test_a_lost_camera_is_seen_by_supervisors(tmp_path: Path, model: Path) -> No
 
 def test_hangup_opens_the_files_again(tmp_path: Path, model: Path) -> None:
     log, status = tmp_path / "vr.log", tmp_path / "status.json"
+    lines = tmp_path / "t.jsonl"
     words = ("--ir", SIM, "--rgb", SIM, "--model", model, "--log-file", log, "--status-file", status)
-    process = start(*words)
+    process = start(*words, "--transforms", lines)
     wait_until(lambda: status.exists() and json.loads(status.read_text())["state"] == "running", process)
-    log.rename(tmp_path / "vr.log.1")
+    for path in (log, lines):
+        path.rename(f"{path}.1")
     process.send_signal(signal.SIGHUP)
-    wait_until(log.exists, process)
+    wait_until(lambda: log.exists() and lines.exists(), process)
     process.terminate()
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
+    numbers = [
+        json.loads(line)["index"] for part in (f"{lines}.1", lines) for line in Path(part).read_text().splitlines()
+    ]
+    assert numbers == list(range(len(numbers))), "no line is lost between the two files"
     assert "files are opened again" in log.read_text() and "ended" in log.read_text()
     assert json.loads(status.read_text())["state"] == "ended"
 
