@@ -72,6 +72,7 @@ MISTAKES = {
     "ir_threshold = 300": "ir_threshold is '300'; expected auto, or a level from 0 to 255",
     "slop_ms = -1.5": "slop_ms is '-1.5'; expected auto, or 0 or more",
     "ir_offset_ms = 'late'": "ir_offset_ms is 'late'; expected auto, or a number",
+    "[cameras]": "[cameras] is no part of such a file",
     "record = 3": "record is 3; expected a text",
     "ir = ['rtsp://ada:secret@host/']": "ir is a list; expected a text",
     "name = 'gate'": "name belongs into a [[pair]]",
