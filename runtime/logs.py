@@ -14,11 +14,12 @@ from logging.handlers import WatchedFileHandler
 
 from vr.runtime.errors import OutputError, VrError
 from vr.runtime.live_options import RunOptions
+from vr.runtime.loggers import LOG
 from vr.runtime.sinks.targets import check_writable
 from vr.runtime.sources.credentials import scrub
 
 REPEAT_S = 60.0
-_ROOT, LOG = logging.getLogger("vr"), logging.getLogger("vr.live")
+_ROOT = logging.getLogger("vr")
 _MOST_REMEMBERED = 1000
 
 

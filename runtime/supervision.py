@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from vr.runtime.errors import OutputError
-from vr.runtime.logs import LOG
+from vr.runtime.loggers import LOG
 from vr.runtime.notify import Notifier
 from vr.runtime.sinks.targets import check_writable, write_whole
 from vr.runtime.status import PairStatus, RunState, Status, overall
