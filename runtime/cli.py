@@ -9,11 +9,13 @@ import typer
 from vr.runtime import cli_errors
 from vr.runtime.live_options import DEFAULTS, LiveOptions, RunOptions, default_of, run_options, with_values
 from vr.runtime.options import OPTIONS, OPTIONS_BY_GROUP, Option
+from vr.runtime.stopping import leave_stuck_threads
 
 if TYPE_CHECKING:
     from vr.runtime.config import PairTable
     from vr.runtime.sources.base import Role
 
+_NO = "no_"
 app = typer.Typer(add_completion=False)
 
 
@@ -32,15 +34,23 @@ def _parameters() -> Iterable[Parameter]:
             if option.pair != "only":
                 annotation = Annotated[option.kind | None, _declaration(option, group)]
                 yield Parameter(option.key, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            if _is_switched_on(option):
+                off = typer.Option(f"--no-{option.flag[2:]}", hidden=True)
+                yield Parameter(_NO + option.key, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[bool, off])
     version = typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     yield Parameter("version", Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, version])
+
+
+def _is_switched_on(option: Option) -> bool:
+    """Whether its `--no-` form only takes back what a file says, and is no use to most people."""
+    return option.kind is bool and option.in_files and not default_of(option)
 
 
 def _declaration(option: Option, group: str) -> Any:
     default = default_of(option)
     name, shown = option.flag, f"{default:g}" if isinstance(default, float) else default
-    if option.kind is bool and option.part != "command":
-        name, shown = f"{option.flag}/--no-{option.flag[2:]}", option.flag[2:] if default else None
+    if default is True:
+        name, shown = f"{option.flag}/--no-{option.flag[2:]}", option.flag[2:]
     return typer.Option(
         name, help=option.help, metavar=option.metavar, show_default=shown or False, rich_help_panel=group
     )
@@ -54,6 +64,9 @@ def live(**given: Any) -> None:
     from vr.runtime.pairs import gather, literal_secrets, live_options
 
     set_here = {key: value for key, value in given.items() if value is not None and key in OPTIONS}
+    set_here |= {
+        key.removeprefix(_NO): False for key, taken_back in given.items() if key.startswith(_NO) and taken_back
+    }
     values, tables = gather(set_here)
     if given["print_config"]:
         _print_config(values, tables)
@@ -104,7 +117,8 @@ def _secrets(pairs: list[LiveOptions]) -> list[str]:
 
 def main() -> None:
     """Entry point of the `vr-live` command."""
-    cli_errors.run(app)
+    with leave_stuck_threads():
+        cli_errors.run(app)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def _values(
     """The table's entries as the runtime has them; what is wrong with others is added to `mistakes`."""
     values: dict[str, Any] = {}
     for key, written in table.items():
-        fault = fault_of_key(key) or OPTIONS[key].type_fault(written, key)
+        fault = _table_fault(key, written) or fault_of_key(key) or OPTIONS[key].type_fault(written, key)
         value = None if fault else _as_used(OPTIONS[key], written, folder)
         fault = fault or OPTIONS[key].fault(value, key)
         if fault:
@@ -94,6 +94,12 @@ def _values(
         else:
             values[key] = value
     return values
+
+
+def _table_fault(key: str, written: object) -> str | None:
+    if isinstance(written, dict):
+        return f"[{key}] is no part of such a file; options stand at its top, and only [[pair]] is a table"
+    return None
 
 
 def _fault_for_all(key: str) -> str | None:

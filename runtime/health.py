@@ -35,7 +35,7 @@ def check(path: Path, max_age_s: float = MAX_AGE_S) -> tuple[int, str]:
 
 
 def _trouble(pair: dict[str, Any]) -> str:
-    cameras = [f"{role} {camera['state']}" for role, camera in pair["cameras"].items() if camera["state"] != "ok"]
+    cameras = [f"{role} {camera['state']}" for role, camera in pair["cameras"].items() if camera["state"] == "lost"]
     error = [pair["error"]] if pair["error"] else []
     text = ", ".join(dict.fromkeys([*cameras, *pair["notices"], *error]))
     return f"{pair['name']}: {text}" if pair["name"] and text else text

@@ -159,8 +159,7 @@ class LiveRun:
         with ExitStack() as opening:
             sources = opening.enter_context(self._open_sources())
             self._sources = sources
-            self.status.follow("ir", sources.ir)
-            self.status.follow("rgb", sources.rgb)
+            self.status.opened({"ir": sources.ir, "rgb": sources.rgb})
             self._build(aligner, sources, on_frame)
             self._written = opening.enter_context(closing_sinks(self._sinks, self._say))
             opened = opening.pop_all()

@@ -393,8 +393,7 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
         Option(
             "config",
             Path,
-            "TOML file with any of these options, and with [[pair]] tables for several pairs; what is given here comes "
-            "before it.",
+            "TOML file with any of these options, for one pair or several; what is given here comes before it.",
             part="command",
         ),
         Option(

@@ -4,38 +4,27 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
 from vr.runtime.alignment import State
 from vr.runtime.sinks.base import Output
-from vr.runtime.sources.base import LiveSource, Role, Source
+from vr.runtime.sources.base import CameraStatus, LiveSource, Role, Source
 
-CameraState = Literal["starting", "ok", "lost"]
-"""starting: has given no frame yet. lost: gives none any more, and is being opened again."""
 RunState = Literal["running", "ended", "starting", "degraded", "waiting", "stalled", "failed"]
 """From the best to the worst.
 
 running: pictures come, of both cameras. ended: its end was reached, or asked for. starting: no picture yet. degraded:
-pictures come, but something is wrong. waiting: no pictures, because cameras are known to give none; they are being
-opened again. stalled: no pictures, and nobody knows why. failed: ended by an error.
+pictures come, but something is wrong. waiting: the pictures are empty, because no camera gives frames; they are being
+opened again. stalled: no pictures, not even empty ones. failed: ended by an error.
 """
 RUN_STATES: tuple[RunState, ...] = get_args(RunState)
 STALL_S = 10.0
-"""So long without a picture, or without word of a camera, and something is stuck."""
+"""So long without an output, which come even while no camera gives frames, and something is stuck."""
 _WINDOW_S = 10.0
 """Rate and latency are those of so long."""
-
-
-@dataclass(frozen=True)
-class CameraStatus:
-    """state, for how long, s; counters: whatever the camera counts, since the start."""
-
-    state: CameraState
-    since_s: float
-    counters: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -43,8 +32,8 @@ class PairStatus:
     """One moment of a pair.
 
     fps, latency_p50_ms, latency_p95_ms: of the outputs of the last 10 s. frames: outputs since the start, states: the
-    same by state. since_output_s: None before the first. notices: what the last output said is wrong. error: of a pair
-    that failed.
+    same by state. since_output_s: None before the first. cameras: none of recordings. notices: what the last output
+    said is wrong. error: of a pair that failed.
     """
 
     name: str
@@ -60,23 +49,14 @@ class PairStatus:
     error: str | None = None
 
 
-@dataclass
-class _Camera:
-    state: CameraState
-    since_s: float
-    heard_s: float
-    counters: dict[str, int] = field(default_factory=dict[str, int])
-
-
 class Status:
     """One pair; every method may be called from any thread."""
 
     def __init__(self, name: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self._name, self._clock = name, clock
         self._lock = threading.Lock()
-        self._cameras: dict[Role, _Camera] = {}
-        self._followed: dict[Role, LiveSource] = {}
-        self._first_camera_s: float | None = None
+        self._cameras: dict[Role, LiveSource] = {}
+        self._opened_s: float | None = None
         self._recent: deque[tuple[float, float]] = deque()
         self._frames = 0
         self._states: Counter[State] = Counter()
@@ -95,30 +75,11 @@ class Status:
             self._recent.append((now_s, output.latency_ms["total"]))
             self._forget_old(now_s)
 
-    def camera(self, role: Role, state: CameraState, counters: Mapping[str, int]) -> None:
-        """A camera is looked after, and this is how it is.
-
-        To be called at every change, and every few seconds in between: word that is older than STALL_S does not count.
-        """
+    def opened(self, sources: Mapping[Role, Source]) -> None:
+        """The sources are open: what follows are outputs."""
         with self._lock:
-            now_s = self._clock()
-            if self._first_camera_s is None:
-                self._first_camera_s = now_s
-            known = self._cameras.get(role)
-            since_s = now_s if known is None or known.state != state else known.since_s
-            self._cameras[role] = _Camera(state, since_s, now_s, dict(counters))
-
-    def follow(self, role: Role, source: Source) -> None:
-        """From now on the camera is asked how it is whenever somebody wants to know; a recording is not."""
-        if isinstance(source, LiveSource):
-            self._followed[role] = source
-            self._ask_cameras()
-
-    def _ask_cameras(self) -> None:
-        for role, source in self._followed.items():
-            status = source.status
-            gone: CameraState = "lost" if status.counts.get("frames") else "starting"
-            self.camera(role, "ok" if status.state == "running" else gone, status.counts)
+            self._opened_s = self._clock()
+            self._cameras = {role: source for role, source in sources.items() if isinstance(source, LiveSource)}
 
     def end(self, error: Exception | None = None) -> None:
         """The pair is done; with an error if it failed. The first call counts."""
@@ -130,31 +91,28 @@ class Status:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it works: there was an output, or both cameras are looked after."""
+        """Whether it works: there was an output, or its cameras are looked after."""
         with self._lock:
-            return self._frames > 0 or len(self._cameras) == len(get_args(Role)) or self._end is not None
+            return self._frames > 0 or bool(self._cameras) or self._end is not None
 
     def snapshot(self) -> PairStatus:
         """How it is at this moment."""
-        self._ask_cameras()
         with self._lock:
             now_s = self._clock()
             self._forget_old(now_s)
+            cameras: dict[Role, CameraStatus] = {role: source.status for role, source in self._cameras.items()}
             latency_ms = [ms for _, ms in self._recent]
             p50, p95 = np.percentile(latency_ms, (50, 95)).tolist() if latency_ms else (None, None)
             return PairStatus(
                 self._name,
-                self._state(now_s),
+                self._state(now_s, cameras),
                 self._fps(now_s),
                 self._frames,
                 dict(self._states),
                 None if self._last_s is None else now_s - self._last_s,
                 p50,
                 p95,
-                {
-                    role: CameraStatus(one.state, now_s - one.since_s, one.counters)
-                    for role, one in self._cameras.items()
-                },
+                cameras,
                 self._notices,
                 self._error,
             )
@@ -169,17 +127,18 @@ class Status:
             return 0.0
         return (len(self._recent) - 1) / max(now_s - self._recent[0][0], 1e-3)
 
-    def _state(self, now_s: float) -> RunState:
+    def _state(self, now_s: float, cameras: Mapping[Role, CameraStatus]) -> RunState:
         if self._end is not None:
             return self._end
-        bad = [one for one in self._cameras.values() if one.state != "ok"]
-        if self._last_s is not None and now_s - self._last_s < STALL_S:
-            return "degraded" if bad or self._notices else "running"
-        if any(now_s - one.heard_s < STALL_S for one in bad):
-            return "waiting" if self._last_s is not None or any(one.state == "lost" for one in bad) else "starting"
-        if self._last_s is None and (self._first_camera_s is None or now_s - self._first_camera_s < STALL_S):
+        since_s = self._opened_s if self._last_s is None else self._last_s
+        if since_s is not None and now_s - since_s >= STALL_S:
+            return "stalled"
+        if self._last_s is None:
             return "starting"
-        return "stalled"
+        lost = [camera for camera in cameras.values() if camera.state == "lost"]
+        if lost and len(lost) == len(cameras):
+            return "waiting"
+        return "degraded" if lost or self._notices else "running"
 
 
 def overall(pairs: Sequence[PairStatus]) -> RunState:

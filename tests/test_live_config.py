@@ -70,6 +70,9 @@ MISTAKES = {
     "provider = 'gpu'": "unknown provider 'gpu'; expected one of auto, cpu",
     "estimate_every = 'often'": "estimate_every is 'often'; expected auto, or every how many pairs, from 1",
     "ir_threshold = 300": "ir_threshold is '300'; expected auto, or a level from 0 to 255",
+    "slop_ms = -1.5": "slop_ms is '-1.5'; expected auto, or 0 or more",
+    "ir_offset_ms = 'late'": "ir_offset_ms is 'late'; expected auto, or a number",
+    "[cameras]": "[cameras] is no part of such a file",
     "record = 3": "record is 3; expected a text",
     "ir = ['rtsp://ada:secret@host/']": "ir is a list; expected a text",
     "name = 'gate'": "name belongs into a [[pair]]",
@@ -101,8 +104,8 @@ def test_all_mistakes_are_reported_in_a_line_each(tmp_path: Path) -> None:
 def test_pairs_may_stand_in_the_file_or_in_one_of_their_own(tmp_path: Path) -> None:
     pair = f'[[pair]]\nir = "{SIM}"\nrgb = "{SIM}"\n'
     rig = write_toml(tmp_path, f"alpha = 0.5\nslop_ms = 20\n{pair}alpha = 0.7\n")
-    (one,) = live_options(*gather({"config": rig, "alpha": 0.1, "slop_ms": 30.0}))
-    assert (one.alpha, one.slop_ms, one.name) == (0.7, 30.0, "1")
+    (one,) = live_options(*gather({"config": rig, "alpha": 0.1, "slop_ms": "30"}))
+    assert (one.alpha, one.slop_ms, one.name) == (0.7, "30", "1")
     pairs = write_toml(tmp_path, f"slop_ms = 40\n{pair}{pair}", "pairs.toml")
     values, tables = gather({"config": rig, "pairs": pairs})
     assert [(options.name, options.alpha, options.slop_ms) for options in live_options(values, tables)] == [

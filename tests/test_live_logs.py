@@ -12,7 +12,6 @@ from tests.live_command import vr_live, write_images
 from tests.live_models import write_theta_model
 from vr.runtime.errors import InputError, OutputError
 from vr.runtime.live_options import RunOptions
-from vr.runtime.loggers import camera_logger
 from vr.runtime.logs import NoFlood, logging_to, reopen_logs
 
 SIM = "sim:size=160x120"
@@ -52,17 +51,17 @@ def test_text_and_json_and_no_secret(tmp_path: Path) -> None:
     for kind in ("text", "json"):
         path = tmp_path / kind
         with pytest.raises(ZeroDivisionError), logging_to(RunOptions(log_file=path, log_format=kind), ["s3cret"]):
-            camera_logger("ir", "ga.te").warning("cannot open %s", "rtsp://ada:s3cret@host/")
+            logging.getLogger("vr.camera.ir").warning("cannot open %s", "rtsp://ada:s3cret@host/")
             logging.getLogger("vr.live").debug("too fine")
             raise ZeroDivisionError("with s3cret in it")
         text = path.read_text()
         assert "s3cret" not in text and "rtsp://ada:***@host/" in text and "too fine" not in text
         assert "ZeroDivisionError: with *** in it" in text, "a fault of the package keeps its traceback"
     first, *_ = (tmp_path / "text").read_text().splitlines()
-    assert re.fullmatch(LINE, first) and "WARNING vr.camera.ga_te.ir: " in first
+    assert re.fullmatch(LINE, first) and "WARNING vr.camera.ir: " in first
     entries = [json.loads(line) for line in (tmp_path / "json").read_text().splitlines()]
     assert [set(entry) for entry in entries] == [{"time", "level", "logger", "message"}, {*entries[0], "traceback"}]
-    assert (entries[0]["level"], entries[0]["logger"]) == ("warning", "vr.camera.ga_te.ir")
+    assert (entries[0]["level"], entries[0]["logger"]) == ("warning", "vr.camera.ir")
 
 
 def test_a_file_that_was_moved_away_is_opened_again(tmp_path: Path) -> None:

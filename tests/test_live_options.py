@@ -80,3 +80,4 @@ def test_the_help_shows_every_option_with_its_group() -> None:
         assert group in shown
         assert all(option.flag in shown for option in options if option.pair != "only")
     assert "--no-window" in shown and "--name" not in shown
+    assert "--no-quiet" not in shown, "that takes back what a file says"

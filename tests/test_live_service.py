@@ -18,6 +18,8 @@ from tests.live_command import COMMAND, play, screenless
 from tests.live_models import write_theta_model
 from tests.live_server import mjpeg_camera
 from tests.pipeline_parts import make_pair
+from vr.runtime.health import check
+from vr.runtime.notices import Notice
 from vr.runtime.notify import Notifier
 from vr.runtime.sinks import Output
 from vr.runtime.status import STALL_S, Status
@@ -114,17 +116,65 @@ def test_a_second_signal_acts_at_once_where_something_is_stuck(number: signal.Si
     assert (process.returncode, err) == (code, "") and time.monotonic() - sent_s < 1.0
 
 
+@pytest.mark.parametrize("is_stuck", [True, False])
+def test_a_thread_that_hangs_does_not_disturb_the_end(is_stuck: bool) -> None:
+    code = (
+        "import atexit, sys, threading, time; from vr.runtime.stopping import leave_stuck_threads\n"
+        "atexit.register(print, 'torn down')\n"
+        "with leave_stuck_threads():\n"
+        f"    threading.Thread(target=time.sleep, args=({60 if is_stuck else 0},), daemon=True).start()\n"
+        "    time.sleep(0.2)\n"
+        "    print('said')\n"
+        "    sys.exit(3)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.split("\n")[:-1] == (["said"] if is_stuck else ["said", "torn down"])
+
+
+def test_a_lost_camera_is_seen_by_supervisors(tmp_path: Path, model: Path) -> None:
+    silence, status = threading.Event(), tmp_path / "status.json"
+    gray = np.full((96, 128, 3), 90, np.uint8)
+
+    def falls_silent(index: int) -> np.ndarray:
+        if index >= 20:
+            silence.wait(30)
+        return gray
+
+    def state() -> str:
+        return json.loads(status.read_text())["state"] if status.exists() else ""
+
+    with mjpeg_camera(falls_silent) as ir, mjpeg_camera(lambda _index: gray) as rgb:
+        words = ("--ir", ir, "--rgb", rgb, "--model", model, "--stall-after", 1, "--log-file", tmp_path / "vr.log")
+        process = start(*words, "--status-file", status)
+        wait_until(lambda: state() == "degraded", process)
+        code, text = check(status)
+        camera = json.loads(status.read_text())["pairs"][0]["cameras"]["ir"]
+        process.terminate()
+        _, err = process.communicate(timeout=20)
+        silence.set()
+    assert (process.returncode, err, code) == (0, "", 1) and "ir lost" in text
+    assert camera["state"] == "lost" and camera["age_s"] > 0.9 and camera["counts"]["frames"] <= 20
+    assert "WARNING vr.camera." in (tmp_path / "vr.log").read_text()
+
+
 def test_hangup_opens_the_files_again(tmp_path: Path, model: Path) -> None:
     log, status = tmp_path / "vr.log", tmp_path / "status.json"
+    lines = tmp_path / "t.jsonl"
     words = ("--ir", SIM, "--rgb", SIM, "--model", model, "--log-file", log, "--status-file", status)
-    process = start(*words)
+    process = start(*words, "--transforms", lines)
     wait_until(lambda: status.exists() and json.loads(status.read_text())["state"] == "running", process)
-    log.rename(tmp_path / "vr.log.1")
+    for path in (log, lines):
+        path.rename(f"{path}.1")
     process.send_signal(signal.SIGHUP)
-    wait_until(log.exists, process)
+    wait_until(lambda: log.exists() and lines.exists(), process)
     process.terminate()
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
+    numbers = [
+        json.loads(line)["index"] for part in (f"{lines}.1", lines) for line in Path(part).read_text().splitlines()
+    ]
+    assert numbers == list(range(len(numbers))), "no line is lost between the two files"
     assert "files are opened again" in log.read_text() and "ended" in log.read_text()
     assert json.loads(status.read_text())["state"] == "ended"
 
@@ -209,7 +259,7 @@ def test_the_watchdog_is_fed_only_while_there_is_progress(manager: tuple[str, so
     now_s[0] += STALL_S + 1
     supervisor.look()
     assert received(channel) == {"STATUS": "stalled, 1 frames, 0.0 fps, last picture 11 s ago"}
-    status.camera("ir", "lost", {})
+    status.output(Output(1, 0.0, None, None, None, {"total": 1.0}, None, (Notice("ir lost", 11.0),)))
     supervisor.look()
     message = received(channel)
     assert message["WATCHDOG"] == "1" and message["STATUS"].endswith("ir lost")

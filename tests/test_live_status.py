@@ -16,6 +16,7 @@ from vr.runtime.errors import OutputError, StreamError
 from vr.runtime.health import check
 from vr.runtime.notices import Notice
 from vr.runtime.sinks import Output
+from vr.runtime.sources.base import CameraStatus, Stamped
 from vr.runtime.status import STALL_S, PairStatus, RunState, Status, overall
 from vr.runtime.supervision import Supervisor
 
@@ -59,47 +60,62 @@ def test_rate_and_latency_are_those_of_the_last_seconds(clock: Clock) -> None:
     assert (later.fps, later.latency_p50_ms, later.since_output_s) == (0.0, None, pytest.approx(60.0))
 
 
-def test_a_run_without_pictures_is_stalled_unless_its_cameras_are_known_to_be_lost(clock: Clock) -> None:
+class Camera:
+    """What a camera says of itself, as the test sets it."""
+
+    name, live, fps, length = "camera", True, 30.0, None
+
+    def __init__(self) -> None:
+        self.status = CameraStatus("running", 0.02, {"frames": 7})
+
+    def lose(self, age_s: float = 3.0) -> None:
+        self.status = CameraStatus("lost", age_s, {"frames": 7, "reconnects": 2})
+
+    def recent(self) -> list[Stamped]:
+        return []
+
+    def wait_newer(self, index: int, wait_s: float) -> bool:
+        return False
+
+    def keep(self, seconds: float) -> None:
+        """Nothing to keep."""
+
+    def read(self) -> Stamped | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_a_run_without_outputs_is_stalled(clock: Clock) -> None:
     status = Status(clock=clock)
     assert state(status) == "starting" and not status.is_ready
     clock.now_s += 600.0
     assert state(status) == "starting", "a model may take minutes"
+    status.opened({"ir": Camera(), "rgb": Camera()})
+    assert state(status) == "starting" and status.is_ready, "its cameras are looked after"
+    clock.now_s += STALL_S + 1
+    assert state(status) == "stalled"
     status.output(output())
     assert state(status) == "running" and status.is_ready
     clock.now_s += STALL_S + 1
     assert state(status) == "stalled"
-    status.camera("ir", "lost", {"reconnects": 3})
-    assert state(status) == "waiting"
-    clock.now_s += STALL_S + 1
-    assert state(status) == "stalled", "old word of a camera does not count"
 
 
-def test_cameras_that_are_looked_after_make_it_ready(clock: Clock) -> None:
-    status = Status(clock=clock)
-    status.camera("ir", "starting", {})
-    assert not status.is_ready
-    status.camera("rgb", "ok", {})
-    assert status.is_ready and state(status) == "starting"
-    clock.now_s += STALL_S + 1
-    assert state(status) == "stalled", "nobody has said for a while that the cameras are being opened"
-    status.camera("ir", "starting", {})
-    assert state(status) == "starting"
-    status.camera("ir", "ok", {"frames": 7})
-    assert state(status) == "stalled", "both cameras give frames, and still there is no picture"
-
-
-def test_a_lost_camera_or_a_notice_is_degraded(clock: Clock) -> None:
-    status = Status(clock=clock)
-    status.camera("ir", "ok", {"frames": 1})
-    status.camera("rgb", "ok", {})
+def test_a_lost_camera_or_a_notice_is_degraded_and_two_lost_ones_are_waited_for(clock: Clock) -> None:
+    status, ir, rgb = Status(clock=clock), Camera(), Camera()
+    status.opened({"ir": ir, "rgb": rgb})
     status.output(output())
     assert state(status) == "running"
-    status.camera("ir", "lost", {"frames": 1})
-    clock.now_s += 5
-    status.camera("ir", "lost", {"frames": 1})
+    ir.lose(age_s=5.0)
     now = status.snapshot()
-    assert now.state == "degraded" and now.cameras["ir"].since_s == 5 and now.cameras["ir"].counters == {"frames": 1}
-    status.camera("ir", "ok", {"frames": 2})
+    assert now.state == "degraded" and now.cameras["ir"].age_s == 5 and now.cameras["ir"].counts["reconnects"] == 2
+    rgb.lose()
+    assert state(status) == "waiting"
+    clock.now_s += STALL_S + 1
+    assert state(status) == "stalled", "lost cameras are no excuse: empty pictures come then"
+    ir, rgb = Camera(), Camera()
+    status.opened({"ir": ir, "rgb": rgb})
     status.output(output(notices=(Notice("disk full", 3.0),)))
     assert state(status) == "degraded" and status.snapshot().notices == ("disk full",)
 
@@ -131,8 +147,9 @@ def test_the_worst_pair_counts(states: list[RunState], expected: RunState) -> No
 
 
 def test_the_file_says_how_every_pair_is(tmp_path: Path, clock: Clock) -> None:
-    gate, yard = Status("gate", clock), Status("yard", clock)
-    gate.camera("ir", "lost", {"reconnects": 2})
+    gate, yard, ir = Status("gate", clock), Status("yard", clock), Camera()
+    ir.lose()
+    gate.opened({"ir": ir, "rgb": Camera()})
     for index in range(3):
         clock.now_s += 0.1
         gate.output(output(index))
@@ -143,7 +160,7 @@ def test_the_file_says_how_every_pair_is(tmp_path: Path, clock: Clock) -> None:
     assert abs(document["unix_s"] - time.time()) < 5
     one, two = document["pairs"]
     assert (one["name"], one["state"], one["frames"], one["latency_p50_ms"]) == ("gate", "degraded", 3, 20.0)
-    assert one["cameras"]["ir"] == {"state": "lost", "since_s": 0.3, "counters": {"reconnects": 2}}
+    assert one["cameras"]["ir"] == {"state": "lost", "age_s": 3.0, "counts": {"frames": 7, "reconnects": 2}}
     assert (two["state"], two["since_output_s"], two["latency_p95_ms"]) == ("starting", None, None)
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
 
@@ -168,7 +185,9 @@ def test_health_is_an_exit_code(tmp_path: Path) -> None:
     status.output(output())
     supervisor.look()
     assert health(path) == (0, "healthy: running")
-    status.camera("ir", "lost", {})
+    ir = Camera()
+    ir.lose()
+    status.opened({"ir": ir, "rgb": Camera()})
     supervisor.look()
     assert health(path) == (1, "degraded: degraded; ir lost")
     supervisor.end(StreamError("camera gone"))
