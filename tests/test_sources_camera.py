@@ -93,10 +93,10 @@ def test_a_slow_reader_gets_the_newest_frame_and_sees_the_gap() -> None:
 
 
 def test_a_network_camera_that_hangs_up_is_opened_again() -> None:
-    with mjpeg_camera(picture, fps=100.0, frames=10) as url:
+    with mjpeg_camera(picture, fps=100.0, frames=60) as url:
         source = open_source(url, "rgb")
         assert isinstance(source, CameraSource)
-        wait_for(lambda: source.counts.reconnects >= 1 and source.counts.frames >= 12)
+        wait_for(lambda: source.counts.reconnects >= 1 and source.counts.frames >= 60)
         counts = source.counts
         assert counts.breaks >= 1 and counts.stalls == 0
         source.close()

@@ -24,7 +24,7 @@ def test_a_drifting_clock_is_followed(ppm: float) -> None:
     media_s = np.arange(30 * 600) / 30.0
     arrival_s = media_s * (1.0 + ppm * 1e-6) + 50.0
     found = np.array(stamps(MediaClock(), media_s, arrival_s), float)
-    assert np.abs(found - arrival_s).max() < 0.001
+    assert np.nanmax(np.abs(found - arrival_s)) < 0.001
 
 
 @pytest.mark.parametrize("jump_s", [3600.0, -10.0])
@@ -32,7 +32,7 @@ def test_a_clock_that_jumps_is_believed_at_once(jump_s: float) -> None:
     arrival_s = 50.0 + np.arange(120) / 30.0
     media_s = arrival_s - 50.0 + np.where(np.arange(120) >= 60, jump_s, 0.0)
     found = np.array(stamps(MediaClock(), media_s, arrival_s), float)
-    assert found == pytest.approx(arrival_s)
+    assert found[10:] == pytest.approx(arrival_s[10:])
 
 
 def test_what_a_connection_held_up_is_stamped_as_old_as_it_is() -> None:
@@ -42,13 +42,22 @@ def test_what_a_connection_held_up_is_stamped_as_old_as_it_is() -> None:
     held = (media_s > 2.0) & (media_s < 4.0)
     arrival_s[held] = 54.0 + np.arange(held.sum()) / 1000.0
     found = np.array(stamps(MediaClock(), media_s, arrival_s), float)
-    assert found == pytest.approx(media_s + 50.0)
+    assert found[10:] == pytest.approx(media_s[10:] + 50.0)
+
+
+def test_a_connection_that_begins_with_old_pictures_is_not_believed_at_once() -> None:
+    """A server sends what it has since its last key picture, all at once."""
+    media_s = np.arange(60) / 30.0
+    arrival_s = 50.0 + np.maximum(media_s, 0.4 + media_s / 1000.0)
+    found = stamps(MediaClock(), media_s, arrival_s)
+    wrong_s = [abs(s - 50.0 - m) for s, m in zip(found, media_s, strict=True) if s is not None]
+    assert len(wrong_s) >= 40 and max(wrong_s) < 0.001
 
 
 def test_without_timestamps_of_its_own_a_stream_is_stamped_on_arrival() -> None:
     assert MediaClock().stamp(None, 12.5) == 12.5
     arrival_s = np.arange(50) / 30.0
-    assert stamps(ArrivalClock(30.0), arrival_s, arrival_s) == list(arrival_s)
+    assert stamps(ArrivalClock(), arrival_s, arrival_s)[3:] == list(arrival_s[3:])
 
 
 @pytest.mark.parametrize("fps", [9.0, 30.0])
@@ -57,15 +66,21 @@ def test_what_comes_in_one_go_after_a_gap_is_old(fps: float) -> None:
     burst_s = before_s[-1] + 2.0 + np.arange(20) * 0.002
     after_s = burst_s[-1] + (1 + np.arange(20)) / fps
     arrival_s = np.concatenate([before_s, burst_s, after_s])
-    found = stamps(ArrivalClock(fps), arrival_s, arrival_s)
-    assert found[:30] == list(before_s)
-    assert found[30:50] == [None] * 20
-    assert found[50:] == list(after_s)
+    found = stamps(ArrivalClock(), arrival_s, arrival_s)
+    assert found[3:30] == list(before_s[3:])
+    assert found[:3] == [None] * 3 and found[30:52] == [None] * 22
+    assert found[52:] == list(after_s[2:])
+
+
+@pytest.mark.parametrize("fps", [1.0, 3.0, 100.0])
+def test_slow_and_fast_cameras_are_stamped_too(fps: float) -> None:
+    arrival_s = np.arange(30) / fps
+    assert stamps(ArrivalClock(), arrival_s, arrival_s)[5:] == list(arrival_s[5:])
 
 
 def test_a_camera_that_is_faster_after_a_gap_is_not_taken_for_old_for_long() -> None:
     before_s = np.arange(20) / 5.0
     after_s = before_s[-1] + 5.0 + np.arange(150) / 60.0
-    found = stamps(ArrivalClock(5.0), *[np.concatenate([before_s, after_s])] * 2)
+    found = stamps(ArrivalClock(), *[np.concatenate([before_s, after_s])] * 2)
     assert found[-1] is not None
     assert next(i for i, s in enumerate(found[20:]) if s is not None) / 60.0 < 2.1

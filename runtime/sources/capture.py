@@ -28,7 +28,6 @@ from vr.runtime.sources.pipe import Pipe
 URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
 OPEN_TIMEOUT_S = 10.0
 _PLAUSIBLE_FPS = (1.0, 240.0)
-_MJPEG_FPS = 30.0
 _JPEG = b"\xff\xd8\xff"
 _STREAM_OPTIONS = {"rtsp_transport": "tcp", "user_agent": "vr-live"}
 _SHORT_LOOK = {"probesize": str(1 << 20), "analyzeduration": "100000", "fflags": "nobuffer"}
@@ -83,7 +82,7 @@ class StreamCapture:
             reason = describe(error) if isinstance(error, FFmpegError) else type(error).__name__
             raise StreamError(f"cannot open camera {name}: {reason}; {what_to_check(address)}") from None
         self.fps = plausible_fps(self._decoder.fps, *_PLAUSIBLE_FPS)
-        self._clock: Clock = MediaClock() if self._decoder.has_clock else ArrivalClock(_MJPEG_FPS)
+        self._clock: Clock = MediaClock() if self._decoder.has_clock else ArrivalClock()
 
     @property
     def decode_errors(self) -> int:

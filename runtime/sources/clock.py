@@ -6,6 +6,7 @@ delay is what `--ir-offset-ms` is for. Where it carries none, frames are stamped
 """
 
 from collections import deque
+from statistics import median
 from typing import Protocol
 
 _MEMORY_S = 3.0
@@ -14,8 +15,12 @@ _JUMP_S = 1.0
 _GAP_S = 0.25
 _GAP_PERIODS = 3.0
 _BACKLOG_PERIODS = 0.5
+_CALM_STEPS = 3
+_SETTLING_S = 0.25
 _LONGEST_BACKLOG_S = 2.0
-_PERIOD_SHARE = 0.1
+_LONGEST_START_S = 0.5
+_SHORTEST_PERIOD_S = 0.01
+_STEPS = 15
 
 
 class Clock(Protocol):
@@ -33,13 +38,15 @@ class MediaClock:
     """Stamps by the stream's own timestamps: `media + min(arrival - media)` over the last 3 s in which frames came.
 
     The minimum forgets, so that a clock that drifts is followed (100 ppm are 0.3 ms in 3 s). A clock that jumps by more
-    than a second against ours, in either direction, is believed at once.
+    than a second against ours, in either direction, is believed at once. The first quarter of a second is left out: a
+    connection begins with what had waited for it.
     """
 
     def __init__(self) -> None:
         self._lags: deque[tuple[float, float]] = deque()
         self._age_s = 0.0
         self._last: tuple[float, float] | None = None
+        self._start_s: float | None = None
 
     def stamp(self, media_s: float | None, arrival_s: float) -> float | None:
         """See `Clock`."""
@@ -53,6 +60,9 @@ class MediaClock:
             self._age_s += min(step_s, _LONGEST_AGING_S)
         self._last = media_s, arrival_s
         self._learn(arrival_s - media_s)
+        self._start_s = arrival_s if self._start_s is None else self._start_s
+        if arrival_s - self._start_s < _SETTLING_S:
+            return None
         return min(arrival_s, media_s + self._lags[0][1])
 
     def _learn(self, lag_s: float) -> None:
@@ -67,26 +77,39 @@ class MediaClock:
 class ArrivalClock:
     """Stamps by arrival, and leaves out what a held-up connection delivers in one go afterwards.
 
-    After a gap the frames that come much faster than the camera takes them are old: the first that follows the one
-    before at half the usual period or more is new again; after two seconds all are, since the camera may be faster now.
+    At the beginning and after a gap the frames that come much faster than the camera takes them are old: new are they
+    again once three in a row came at half the usual period or more; after two seconds all are, since the camera may be
+    faster now.
     """
 
-    def __init__(self, fps: float) -> None:
-        self._period_s = 1.0 / fps
+    def __init__(self) -> None:
+        self._steps_s: deque[float] = deque(maxlen=_STEPS)
         self._last_s: float | None = None
-        self._backlog_until_s = 0.0
+        self._backlog_until_s, self._calm = 0.0, 0
 
     def stamp(self, media_s: float | None, arrival_s: float) -> float | None:
         """See `Clock`."""
-        step_s = None if self._last_s is None else arrival_s - self._last_s
-        self._last_s = arrival_s
-        if step_s is None:
-            return arrival_s
-        if step_s > max(_GAP_S, _GAP_PERIODS * self._period_s):
-            self._backlog_until_s = arrival_s + _LONGEST_BACKLOG_S
+        last_s, self._last_s = self._last_s, arrival_s
+        if last_s is None:
+            self._backlog_until_s = arrival_s + _LONGEST_START_S
             return None
-        if arrival_s < self._backlog_until_s and step_s < _BACKLOG_PERIODS * self._period_s:
+        step_s, period_s = arrival_s - last_s, self._period_s
+        is_gap = step_s > max(_GAP_S, _GAP_PERIODS * period_s)
+        is_calm = step_s >= _BACKLOG_PERIODS * period_s
+        if is_gap:
+            self._backlog_until_s, self._calm = arrival_s + _LONGEST_BACKLOG_S, 0
+        elif arrival_s < self._backlog_until_s:
+            self._calm = self._calm + 1 if is_calm else 0
+        else:
+            self._calm = _CALM_STEPS
+        if is_gap or is_calm or self._calm >= _CALM_STEPS:
+            self._steps_s.append(step_s)
+        if self._calm < _CALM_STEPS:
             return None
         self._backlog_until_s = 0.0
-        self._period_s += _PERIOD_SHARE * (step_s - self._period_s)
         return arrival_s
+
+    @property
+    def _period_s(self) -> float:
+        """The usual one; at the beginning that of a fast camera, of which nothing is left out."""
+        return median(self._steps_s) if self._steps_s else _SHORTEST_PERIOD_S

@@ -101,14 +101,21 @@ class Decoder:
         return self._pending.pop(0)
 
     def _decode(self, packet: "av.Packet[VideoStream]") -> None:
+        if packet.is_corrupt:
+            self._spoil()
+            return
         try:
             self._pending = packet.decode()
         except AvEndOfFile:
             return
         except FFmpegError:
-            self.errors += 1
-            if not self._stream.codec_context.codec.intra_only:
-                self._spoilt_until_s = self._last_s + _LONGEST_SPOILT_S
+            self._spoil()
+
+    def _spoil(self) -> None:
+        """A damaged packet, and the frames that build on it."""
+        self.errors += 1
+        if not self._stream.codec_context.codec.intra_only:
+            self._spoilt_until_s = self._last_s + _LONGEST_SPOILT_S
 
     def _is_whole(self, frame: av.VideoFrame) -> bool:
         self._last_s = self._last_s if frame.pts is None else frame.time

@@ -19,8 +19,9 @@ from vr.runtime.sources.base import Stamped
 
 _LEAST_STEP, _GRID_ROWS = 4, 120
 _FEW = 0.05
-_SAME_LEVELS = 2.0
-_LATEST, _LEAST_SAME = 6, 2
+_STEP_LEVELS, _SAME_LEVELS = 2.0, 5.0
+"""How much the mean of a cell may change from frame to frame, and since the run began: encoders mend bit by bit."""
+_LATEST, _LEAST_SAME = 15, 2
 _CELLS_WH = (32, 24)
 
 Cells = NDArray[np.float32]
@@ -33,6 +34,7 @@ class RepeatWatch:
         self._last: Frame | None = None
         self._since_s: float | None = None
         self._first_cells: Cells | None = None
+        self._last_cells: Cells | None = None
         self._few: deque[bool] = deque(maxlen=_LATEST)
 
     def __call__(self, stamped: Stamped) -> Stamped:
@@ -52,9 +54,13 @@ class RepeatWatch:
             return True
         if changed >= _FEW and sum(self._few) < _LEAST_SAME:
             return False
-        if self._first_cells is None:
-            self._first_cells = cells(last)
-        return change(cells(frame), self._first_cells) < _SAME_LEVELS
+        if self._first_cells is None or self._last_cells is None:
+            self._first_cells = self._last_cells = cells(last)
+        before, self._last_cells = self._last_cells, cells(frame)
+        return (
+            change(self._last_cells, before) < _STEP_LEVELS
+            and change(self._last_cells, self._first_cells) < _SAME_LEVELS
+        )
 
 
 def cells(frame: Frame) -> Cells:
