@@ -16,7 +16,7 @@ from vr.runtime.estimation import estimation_for, parse_every
 from vr.runtime.live_options import RUN_DEFAULTS, LiveOptions, RunOptions
 from vr.runtime.logs import reopen_logs
 from vr.runtime.notify import Notifier
-from vr.runtime.pairing import pair_sources
+from vr.runtime.pairing import TimeRule, pair_sources
 from vr.runtime.person_masks import PersonMasks
 from vr.runtime.pipeline import Pipeline
 from vr.runtime.providers import BUILDING_ENGINES
@@ -38,14 +38,16 @@ from vr.runtime.sinks import (
     unattended,
 )
 from vr.runtime.sinks.targets import FolderTarget
-from vr.runtime.sources import LiveSource, SourcePair, open_pair
-from vr.runtime.sources.opening import Steps, is_camera
+from vr.runtime.sources import LiveSource, Role, SourcePair, open_pair, open_source
+from vr.runtime.sources.base import ROLES, Step
+from vr.runtime.sources.opening import Steps, is_camera, is_file
 from vr.runtime.sources.repeats import RepeatWatch
 from vr.runtime.status import Status
 from vr.runtime.stopping import Stop, reopen_on_hangup, stop_on_signals
 from vr.runtime.supervision import Supervisor, supervised
 from vr.runtime.thermal import ThermalConditioner
 from vr.runtime.thermal.step import conditioning
+from vr.runtime.time_offset.finding import OffsetFinder, describe_offset, find_recorded
 
 NO_DISPLAY = "no display found: running without a window (--no-window leaves this line out)"
 
@@ -129,6 +131,7 @@ class LiveRun:
         if options.window and shows:
             self._sinks.append(WindowSink(stop, options.name))
         self._stats, self._thermal = LiveStats(), ThermalConditioner(self._options.thermal)
+        self._offset = OffsetFinder() if options.finds_offset and is_camera(options.ir) else None
         self.status = Status(options.name)
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
@@ -194,12 +197,26 @@ class LiveRun:
             dropped_by_sinks=self._pipeline.dropped_by_sinks + paused,
             cameras={name: source.status.counts for name, source in pair.items() if isinstance(source, LiveSource)},
             infrared=self._thermal.facts,
+            offset=None if self._offset is None else self._offset.text,
         )
 
     def _open_sources(self) -> AbstractContextManager[SourcePair]:
-        options = self._options
-        steps = Steps(ir=[RepeatWatch(), conditioning(self._thermal)], rgb=[RepeatWatch()])
-        return open_pair(options.ir, options.rgb, options.sources, steps)
+        options, offset = self._options, self._offset
+        steps: dict[Role, list[Step]] = {
+            role: [RepeatWatch(), *([] if offset is None else [offset.step(role)])] for role in ROLES
+        }
+        steps["ir"].append(conditioning(self._thermal))
+        return open_pair(options.ir, options.rgb, options.sources, Steps(steps["ir"], steps["rgb"]))
+
+    def _time_rule(self) -> TimeRule:
+        """How to pair. Of recordings whose offset is to be found, they are read for it first. Raises InputError."""
+        options, rule = self._options, self._options.time_rule
+        if not (options.finds_offset and is_file(options.ir) and is_file(options.rgb)):
+            return rule
+        ir = open_source(options.ir, "ir", options.sources)
+        found = find_recorded(ir, open_source(options.rgb, "rgb", options.sources))
+        self._say(f"time offset: {describe_offset(found)}")
+        return replace(rule, ir_offset_ms=found.offset_ms or 0.0)
 
     def _build(self, aligner: Aligner | DeviceAligner, sources: SourcePair, on_frame: OnFrame) -> None:
         options, live = self._options, sources.rgb.live
@@ -208,13 +225,15 @@ class LiveRun:
                 sink.start(sources.rgb.fps, self._say)
         if live:
             self._sinks = [*(unattended(*file, options.storage) for file in self._files), *self.windows]
-        self._pairing = pair_sources(sources.ir, sources.rgb, options.time_rule)
+        offset_ms = None if self._offset is None else self._offset.offset_ms
+        self._pairing = pair_sources(sources.ir, sources.rgb, self._time_rule(), offset_ms)
         self._pipeline = Pipeline(
             self._pairing,
             estimation_for(aligner, parse_every(options.estimate_every), rig_prior(options.rig), live, self._workers),
             self._sinks,
             self._stop,
             self._watch(sources, on_frame),
+            troubled=[] if self._offset is None else [self._offset],
             live=live,
             view=options.view,
             alpha=options.alpha,

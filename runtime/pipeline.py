@@ -73,6 +73,7 @@ class Pipeline:
         stop: Stop,
         watch: Callable[[Output], None],
         *,
+        troubled: Sequence[Troubled] = (),
         live: bool,
         view: View,
         alpha: float,
@@ -82,12 +83,12 @@ class Pipeline:
     ) -> None:
         """live: the sources are cameras. workers: how many pairs of a recording are looked at together. frames: how
         many to put out at most. `stop` ends the run early; what is under way then still gets out. watch: is told of
-        every output, whatever the sinks lose.
+        every output, whatever the sinks lose. troubled: who beside the sinks may have something to say on the picture.
         """
         self._pairing, self._estimation, self._stop = pairing, estimation, stop
         self._live, self._alpha, self._frames = live, alpha, frames
         self._view: View = view
-        self._troubled = [sink for sink in sinks if isinstance(sink, Troubled)]
+        self._troubled = [*troubled, *(sink for sink in sinks if isinstance(sink, Troubled))]
         self._palette = palette
         self._draws = any(sink.wants_picture for sink in sinks)
         self._size_hw: SizeHw | None = None

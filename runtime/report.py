@@ -53,7 +53,8 @@ class LiveReport:
     is unknown.
     dropped_by_sinks: outputs of cameras that a recording or file was too slow for.
     written: files and folders that the run has left. search: what a wide search has come to, None with a near one.
-    skew_ms: of the pairs, how far apart in time their two frames are. cameras: of each camera what it counts.
+    offset: in time between the cameras, where it was to be found. skew_ms: how far apart in time the frames of a pair
+    are. cameras: of each camera what it counts.
     infrared: what was made of the IR camera's frames, where they were not taken as they are.
     """
 
@@ -68,6 +69,7 @@ class LiveReport:
     written: list[Path] = field(default_factory=list[Path])
     search: str | None = None
     skew_ms: Spread | None = None
+    offset: str | None = None
     cameras: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     infrared: tuple[str, ...] = ()
 
@@ -89,6 +91,8 @@ class LiveReport:
         rows += [("infrared", fact) for fact in self.infrared]
         dropped = f"RGB unpaired {counts.unpaired_rgb}, RGB dropped {counts.dropped_rgb}"
         rows.append(("pairing", f"{dropped}, IR skipped {counts.skipped_ir}"))
+        if self.offset is not None:
+            rows.append(("time offset", self.offset))
         if self.skew_ms is not None:
             rows.append(("time apart", f"p50 {self.skew_ms.p50:.1f} ms, p95 {self.skew_ms.p95:.1f} ms"))
         rows += [(f"{name} camera", _count_text(counts)) for name, counts in self.cameras.items()]

@@ -8,6 +8,7 @@ from vr.runtime.preprocess import Frame
 from vr.runtime.thermal.hot_spot import HotSpot
 
 Role = Literal["ir", "rgb"]
+ROLES: tuple[Role, ...] = ("ir", "rgb")
 
 
 @dataclass(frozen=True)
