@@ -38,7 +38,7 @@ class Frozen:
         if known is None or known.since_s != stamped.since_s:
             known = self._watched[role] = _Repeated(stamped.since_s, other)
         age_s = stamped.time_s - stamped.since_s
-        if age_s <= slop_s or not known.is_stale(other):
+        if not stamped.repeats or age_s <= slop_s or not known.is_stale(other):
             return None
         return Notice(f"{role} frozen", age_s)
 

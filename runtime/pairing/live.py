@@ -105,7 +105,7 @@ class LivePairing:
     def _learn_period(self, ir_frames: list[Stamped]) -> None:
         """Of the IR camera, from new pictures: some repeat each picture to reach the rate of their plug."""
         for one in ir_frames:
-            if one.index <= self._ir_index or one.since_s is not None:
+            if one.index <= self._ir_index or one.repeats:
                 continue
             step_s = one.time_s - self._ir_new_s
             if 0.0 < step_s < _LONGEST_PERIOD_S:

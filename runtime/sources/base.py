@@ -19,7 +19,8 @@ class Stamped:
     time_s: seconds; `time.monotonic()` at the grab for a camera, seconds from the start of the recording
     otherwise.
     index: number of the frame in its source, from 0; a gap means that frames in between were not kept.
-    since_s: when the picture was first like this: earlier than `time_s` where a camera repeats itself, else None.
+    since_s: since when the pictures look alike, None if this one differs from the one before. repeats: they are one and
+    the same.
     hot_spot: the hottest of a raw IR frame, where its temperatures are known.
     """
 
@@ -27,6 +28,7 @@ class Stamped:
     time_s: float
     index: int
     since_s: float | None = None
+    repeats: bool = False
     hot_spot: HotSpot | None = None
 
 
