@@ -1,4 +1,4 @@
-"""README, docs/speed.md and model cards with the figures of the measured JSON: `python -m benchmarks.table [--check]`.
+"""README, pages of docs/ and model cards with the figures of the measured JSON: `python -m benchmarks.table [--check]`.
 
 Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` of the README, NAME being speed, accuracy,
 ablation, finetune or loader, for each `results/NAME.json` that is there, and likewise the further tables of the
@@ -23,12 +23,14 @@ from benchmarks.table_accuracy import (
     render_video,
 )
 from benchmarks.table_cards import update_card
+from benchmarks.table_faults import render_faults
 from benchmarks.table_speed import render_roofline, render_speed, render_speed_page
 from benchmarks.table_training import render_finetune, render_loader
 
 _ROOT = Path(__file__).resolve().parents[1]
 README = _ROOT / "README.md"
 SPEED_PAGE = _ROOT / "docs" / "speed.md"
+CAMERAS_PAGE = _ROOT / "docs" / "cameras.md"
 RESULTS = _ROOT / "benchmarks" / "results"
 CARDS = _ROOT / "runtime" / "defaults"
 
@@ -44,6 +46,10 @@ def main() -> None:
     accuracy = RESULTS / "accuracy.json"
     report = json.loads(accuracy.read_text(encoding="utf-8")) if accuracy.exists() else {"protocol_s": {}}
     _write(SPEED_PAGE, update_speed_page(SPEED_PAGE.read_text(encoding="utf-8"), RESULTS), check)
+    faults = RESULTS / "faults.json"
+    if faults.exists():
+        table = render_faults(json.loads(faults.read_text(encoding="utf-8")))
+        _write(CAMERAS_PAGE, insert_table(CAMERAS_PAGE.read_text(encoding="utf-8"), "faults", table), check)
     _write(README, update(README.read_text(encoding="utf-8"), RESULTS), check)
     for card in sorted(CARDS.glob("*.md")):
         _write(card, update_card(card.read_text(encoding="utf-8"), report, card.stem), check)

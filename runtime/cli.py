@@ -8,7 +8,8 @@ import typer
 
 from vr.runtime import cli_errors
 from vr.runtime.live_options import DEFAULTS, LiveOptions, RunOptions, default_of, run_options, with_values
-from vr.runtime.options import OPTIONS, OPTIONS_BY_GROUP, Option
+from vr.runtime.option import Option
+from vr.runtime.options import OPTIONS, OPTIONS_BY_GROUP
 from vr.runtime.stopping import leave_stuck_threads
 
 if TYPE_CHECKING:

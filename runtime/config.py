@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from vr.runtime.errors import InputError, Mistakes
-from vr.runtime.options import OPTIONS, Option
+from vr.runtime.option import Option
+from vr.runtime.options import OPTIONS
 from vr.runtime.sources.opening import is_file
 
 _PAIR = "pair"

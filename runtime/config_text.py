@@ -8,7 +8,8 @@ from typing import Any
 
 from vr.runtime.config import PairTable
 from vr.runtime.live_options import default_of
-from vr.runtime.options import OPTIONS_BY_GROUP, Option
+from vr.runtime.option import Option
+from vr.runtime.options import OPTIONS_BY_GROUP
 from vr.runtime.sources.credentials import public_address
 from vr.runtime.sources.opening import is_file
 

@@ -12,11 +12,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from vr.runtime.alignment import Alignment, State
 from vr.runtime.errors import InputError
+from vr.runtime.option import AUTO
 from vr.runtime.pairing import Pair
 from vr.runtime.preprocess import Frame
 from vr.runtime.rigs import RigPrior
 
-AUTO = "auto"
 FRESH_S = 0.5
 
 

@@ -9,8 +9,9 @@ from vr.runtime.alignment import DEFAULT_ALPHA
 from vr.runtime.blend import View
 from vr.runtime.errors import InputError
 from vr.runtime.estimation import parse_every
-from vr.runtime.options import OPTIONS, Option
-from vr.runtime.pairing import AUTO, Between, TimeRule, parse_ms
+from vr.runtime.option import AUTO, Option
+from vr.runtime.options import OPTIONS
+from vr.runtime.pairing import Between, TimeRule, parse_ms
 from vr.runtime.person_masks import MaskOptions
 from vr.runtime.rigs import DEFAULT_RIG
 from vr.runtime.search import DEFAULT_SEARCH

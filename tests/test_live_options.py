@@ -16,7 +16,8 @@ from vr.runtime.live_options import (
     value_of,
     with_values,
 )
-from vr.runtime.options import OPTIONS, OPTIONS_BY_GROUP, Option
+from vr.runtime.option import Option
+from vr.runtime.options import OPTIONS, OPTIONS_BY_GROUP
 from vr.runtime.person_masks import MaskOptions
 from vr.runtime.sources import SourceOptions
 from vr.runtime.storage import StorageOptions

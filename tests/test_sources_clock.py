@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vr.runtime.sources.clock import ArrivalClock, MediaClock
+from vr.runtime.sources.clock import ArrivalClock, MediaClock, Pace
 
 
 def stamps(clock: MediaClock | ArrivalClock, media_s: np.ndarray, arrival_s: np.ndarray) -> list[float | None]:
@@ -76,6 +76,15 @@ def test_what_comes_in_one_go_after_a_gap_is_old(fps: float) -> None:
 def test_slow_and_fast_cameras_are_stamped_too(fps: float) -> None:
     arrival_s = np.arange(30) / fps
     assert stamps(ArrivalClock(), arrival_s, arrival_s)[5:] == list(arrival_s[5:])
+
+
+def test_a_new_connection_knows_the_pace_of_the_camera() -> None:
+    """A busy machine takes what had waited at 10 ms apiece: much for a burst, little for a camera of 30 Hz."""
+    pace, before_s = Pace(), np.arange(30) / 30.0
+    stamps(ArrivalClock(pace), before_s, before_s)
+    burst_s = 5.0 + np.arange(20) * 0.01
+    assert stamps(ArrivalClock(pace), burst_s, burst_s) == [None] * 20
+    assert any(stamps(ArrivalClock(Pace()), burst_s, burst_s)), "which another camera may have as its rate"
 
 
 def test_a_camera_that_is_faster_after_a_gap_is_not_taken_for_old_for_long() -> None:

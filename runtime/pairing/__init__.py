@@ -6,11 +6,10 @@ from vr.runtime.errors import InputError
 from vr.runtime.pairing.base import Alone, Pair, Pairing, PairingCounts
 from vr.runtime.pairing.live import LivePairing
 from vr.runtime.pairing.recorded import RecordedPairing
-from vr.runtime.pairing.rule import AUTO, BETWEEN, Between, TimeRule, parse_ms
+from vr.runtime.pairing.rule import BETWEEN, Between, TimeRule, parse_ms
 from vr.runtime.sources.base import LiveSource, Source
 
 __all__ = [
-    "AUTO",
     "BETWEEN",
     "Alone",
     "Between",

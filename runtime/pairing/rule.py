@@ -8,11 +8,11 @@ from typing import Literal
 import cv2
 
 from vr.runtime.errors import InputError
+from vr.runtime.option import AUTO
 from vr.runtime.sources.base import Stamped
 
 Between = Literal["nearest", "held", "interpolated"]
 BETWEEN: tuple[Between, ...] = ("nearest", "held", "interpolated")
-AUTO = "auto"
 AUTO_SLOP_MS = 100.0
 _AUTO_SLOP_PERIODS = 1.25
 _ROUNDING_S = 1e-6

@@ -95,18 +95,19 @@ class CameraSource:
         watch: Watch | None = None,
         steps: Sequence[Step] = (),
         presence: Presence = always_there,
+        role: str = "other",
     ) -> None:
         """Starts. Unless told to wait for the camera, raises StreamError or InputError if it cannot be opened.
 
         open_capture: called for every connection, in a thread. steps: what is done to every frame, in order.
-        presence: a cheap look whether the camera is there, between two tries.
+        presence: a cheap look whether the camera is there, between two tries. role: names its logger.
         """
         self.name = name
         self.fps = _FALLBACK_FPS
         self.counts = CameraCounts()
         self._open_capture, self._watch = open_capture, watch or Watch()
         self._steps, self._presence = tuple(steps), presence
-        self._log = logging.getLogger(f"vr.camera.{name}")
+        self._log = logging.getLogger(f"vr.camera.{role}")
         self._news = threading.Condition()
         self._kept: deque[Stamped] = deque()
         self._keep_s = 0.0

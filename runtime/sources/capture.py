@@ -21,7 +21,7 @@ from vr.runtime.errors import InputError, StreamError
 from vr.runtime.geometry import SizeHw
 from vr.runtime.preprocess import Frame
 from vr.runtime.sources.base import Role
-from vr.runtime.sources.clock import ArrivalClock, Clock, MediaClock
+from vr.runtime.sources.clock import ArrivalClock, Clock, MediaClock, Pace
 from vr.runtime.sources.decoding import Decoder, describe, plausible_fps
 from vr.runtime.sources.pipe import Pipe
 
@@ -72,8 +72,8 @@ OpenCapture = Callable[[], Capture]
 class StreamCapture:
     """A network stream or a named pipe, through FFmpeg."""
 
-    def __init__(self, address: str, name: str, role: Role, read_timeout_s: float) -> None:
-        """address: with its password; name: without. Raises StreamError or InputError."""
+    def __init__(self, address: str, name: str, role: Role, read_timeout_s: float, pace: Pace) -> None:
+        """address: with its password; name: without. pace: of the camera. Raises StreamError or InputError."""
         self._pipe = None if "://" in address else Pipe(address, read_timeout_s)
         try:
             self._decoder = Decoder(self._open(address, read_timeout_s), f"camera {name}", role, live=True)
@@ -82,7 +82,7 @@ class StreamCapture:
             reason = describe(error) if isinstance(error, FFmpegError) else type(error).__name__
             raise StreamError(f"cannot open camera {name}: {reason}; {what_to_check(address)}") from None
         self.fps = plausible_fps(self._decoder.fps, *_PLAUSIBLE_FPS)
-        self._clock: Clock = MediaClock() if self._decoder.has_clock else ArrivalClock()
+        self._clock: Clock = MediaClock() if self._decoder.has_clock else ArrivalClock(pace)
 
     @property
     def decode_errors(self) -> int:
@@ -146,16 +146,17 @@ class DeviceCapture:
         self._capture.release()
 
 
-def open_capture(address: str, name: str, role: Role, is_16bit: bool, read_timeout_s: float) -> Capture:
+def open_capture(address: str, name: str, role: Role, is_16bit: bool, read_timeout_s: float, pace: Pace) -> Capture:
     """Opens a camera index, a device, a stream URL or a named pipe.
 
     is_16bit: ask a thermal camera for its raw 16-bit values (Y16). read_timeout_s: a stream that sends nothing for so
-    long breaks off. Raises StreamError if it cannot be opened, InputError for an unknown kind of URL.
+    long breaks off. pace: what is known of the camera from earlier connections. Raises StreamError if it cannot be
+    opened, InputError for an unknown kind of URL.
     """
     if "://" in address and urlsplit(address).scheme not in URL_SCHEMES:
         raise InputError(f"cannot open {name}; expected one of {', '.join(s + '://' for s in URL_SCHEMES)}")
     if "://" in address or is_pipe(address):
-        return StreamCapture(address, name, role, read_timeout_s)
+        return StreamCapture(address, name, role, read_timeout_s, pace)
     return DeviceCapture(address, is_16bit)
 
 

@@ -18,7 +18,6 @@ _BACKLOG_PERIODS = 0.5
 _CALM_STEPS = 3
 _SETTLING_S = 0.25
 _LONGEST_BACKLOG_S = 2.0
-_LONGEST_START_S = 0.5
 _SHORTEST_PERIOD_S = 0.01
 _STEPS = 15
 
@@ -74,6 +73,22 @@ class MediaClock:
             self._lags.popleft()
 
 
+class Pace:
+    """How fast a camera usually is, over all its connections: the median of its last steps between two frames."""
+
+    def __init__(self) -> None:
+        self._steps_s: deque[float] = deque(maxlen=_STEPS)
+
+    def learn(self, step_s: float) -> None:
+        """One step between two frames that were new when they came."""
+        self._steps_s.append(step_s)
+
+    @property
+    def period_s(self) -> float:
+        """At the beginning that of a fast camera, of which nothing is left out."""
+        return median(self._steps_s) if self._steps_s else _SHORTEST_PERIOD_S
+
+
 class ArrivalClock:
     """Stamps by arrival, and leaves out what a held-up connection delivers in one go afterwards.
 
@@ -82,8 +97,8 @@ class ArrivalClock:
     faster now.
     """
 
-    def __init__(self) -> None:
-        self._steps_s: deque[float] = deque(maxlen=_STEPS)
+    def __init__(self, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace()
         self._last_s: float | None = None
         self._backlog_until_s, self._calm = 0.0, 0
 
@@ -91,9 +106,9 @@ class ArrivalClock:
         """See `Clock`."""
         last_s, self._last_s = self._last_s, arrival_s
         if last_s is None:
-            self._backlog_until_s = arrival_s + _LONGEST_START_S
+            self._backlog_until_s = arrival_s + _LONGEST_BACKLOG_S
             return None
-        step_s, period_s = arrival_s - last_s, self._period_s
+        step_s, period_s = arrival_s - last_s, self._pace.period_s
         is_gap = step_s > max(_GAP_S, _GAP_PERIODS * period_s)
         is_calm = step_s >= _BACKLOG_PERIODS * period_s
         if is_gap:
@@ -103,13 +118,8 @@ class ArrivalClock:
         else:
             self._calm = _CALM_STEPS
         if is_gap or is_calm or self._calm >= _CALM_STEPS:
-            self._steps_s.append(step_s)
+            self._pace.learn(step_s)
         if self._calm < _CALM_STEPS:
             return None
         self._backlog_until_s = 0.0
         return arrival_s
-
-    @property
-    def _period_s(self) -> float:
-        """The usual one; at the beginning that of a fast camera, of which nothing is left out."""
-        return median(self._steps_s) if self._steps_s else _SHORTEST_PERIOD_S
