@@ -1,11 +1,12 @@
 """What a live run measured."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vr.runtime.alignment import Alignment, State
 from vr.runtime.geometry import (
@@ -34,9 +35,9 @@ class Spread:
     p99: float
 
     @staticmethod
-    def of(values: Sequence[float]) -> "Spread | None":
+    def of(values: Sequence[float] | NDArray[np.float32]) -> "Spread | None":
         """None without values."""
-        if not values:
+        if not len(values):
             return None
         p50, p95, p99 = np.percentile(np.asarray(values), (50, 95, 99))
         return Spread(float(p50), float(p95), float(p99))
@@ -110,16 +111,32 @@ def _count_text(counts: dict[str, int]) -> str:
     return ", ".join([f"{counts['frames']} frames", *(wrong or ["nothing wrong"])])
 
 
+class LastValues:
+    """The newest `_WINDOW_FRAMES` values of one measure, in memory that is taken once: a long run does not grow."""
+
+    def __init__(self) -> None:
+        self._ring: NDArray[np.float32] = np.full(_WINDOW_FRAMES, np.nan, np.float32)
+        self._count = 0
+
+    def append(self, value: float) -> None:
+        """Takes the place of the oldest once all are taken."""
+        self._ring[self._count % len(self._ring)] = value
+        self._count += 1
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """In any order."""
+        return self._ring[: self._count]
+
+
 class LiveStats:
     """Collects what `LiveReport` says."""
 
     def __init__(self) -> None:
         self.frames = 0
         self._states: Counter[State] = Counter()
-        self._latency_ms: deque[float] = deque(maxlen=_WINDOW_FRAMES)
-        self._skew_ms: deque[float] = deque(maxlen=_WINDOW_FRAMES)
-        self._before_px: deque[float] = deque(maxlen=_WINDOW_FRAMES)
-        self._after_px: deque[float] = deque(maxlen=_WINDOW_FRAMES)
+        self._latency_ms, self._skew_ms = LastValues(), LastValues()
+        self._before_px, self._after_px = LastValues(), LastValues()
 
     def add(self, output: Output, truth: Float64Array | None) -> None:
         """Takes one output frame; `truth` is its true `matrix_rgb_to_ir` where it is known."""
@@ -140,12 +157,12 @@ class LiveStats:
         return LiveReport(
             frames=self.frames,
             elapsed_s=elapsed_s,
-            latency_ms=Spread.of(self._latency_ms),
-            skew_ms=Spread.of(self._skew_ms),
+            latency_ms=Spread.of(self._latency_ms.values),
+            skew_ms=Spread.of(self._skew_ms.values),
             states={state: self._states[state] for state in STATES},
             pairing=pairing,
-            error_before_px=Spread.of(self._before_px),
-            error_after_px=Spread.of(self._after_px),
+            error_before_px=Spread.of(self._before_px.values),
+            error_after_px=Spread.of(self._after_px.values),
         )
 
 

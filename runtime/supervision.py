@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from vr.runtime.errors import OutputError
 from vr.runtime.loggers import LOG
+from vr.runtime.memory import give_back
 from vr.runtime.notify import Notifier
 from vr.runtime.sinks.targets import check_writable, write_whole
 from vr.runtime.status import PairStatus, RunState, Status, overall
@@ -21,6 +22,7 @@ from vr.runtime.version import package_version
 
 _PERIOD_S = 1.0
 _LOG_EVERY_S = 60.0
+_TRIM_EVERY_S = 60.0
 _JOIN_S = 1.0
 
 
@@ -118,8 +120,12 @@ def supervised(
     done = threading.Event()
 
     def watch() -> None:
+        trimmed_s = time.monotonic()
         while not done.is_set():
             supervisor.look(stop.is_set())
+            if time.monotonic() - trimmed_s >= _TRIM_EVERY_S:
+                trimmed_s = time.monotonic()
+                give_back()
             if reopen.wait(supervisor.period_s) and not done.is_set():
                 reopen.clear()
                 _reopen(reopens)

@@ -111,6 +111,7 @@ class CameraSource:
         self._news = threading.Condition()
         self._kept: deque[Stamped] = deque()
         self._keep_s = 0.0
+        self._read_index = -1
         self._stop = threading.Event()
         self._left_behind: list[threading.Thread] = []
         self._session = self._new_session()
@@ -152,8 +153,6 @@ class CameraSource:
                 return newest
         return None
 
-    _read_index = -1
-
     def close(self) -> None:
         """Asks the threads to end and waits for them, at most a second; one that hangs in a driver ends by itself."""
         self._stop.set()
@@ -185,6 +184,7 @@ class CameraSource:
                 return
             wait_s = FIRST_WAIT_S if stable else min(2.0 * wait_s, LONGEST_WAIT_S)
             self._log.warning("%s: %s; trying again within %.0f s", self.name, self._session.why, wait_s)
+            self._left_behind += [] if self._session.thread is None else [self._session.thread]
             self._pause(wait_s)
             if not self._stop.is_set():
                 self._session = self._new_session()
@@ -228,9 +228,6 @@ class CameraSource:
     # The session's thread
 
     def _new_session(self) -> _Session:
-        previous = getattr(self, "_session", None)
-        if previous is not None and previous.thread is not None and previous.thread.is_alive():
-            self._left_behind.append(previous.thread)
         session = _Session()
         session.thread = threading.Thread(target=self._run, args=(session,), name=f"camera {self.name}", daemon=True)
         session.thread.start()
