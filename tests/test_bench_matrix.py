@@ -17,8 +17,8 @@ from tests.bench.script import random_steps
 GOOD_ROW = {
     **{"kind": "cut", "camera": "ir", "transport": "http", "recovery_s": [0.1, 4.0], "deaths": [], "shown": 9},
     **{"wrong": 0, "skew_ms_max": 40, "unreadable": 0, "counts_right": True, "counted": {}, "injected": 2},
-    "resources_before": {"handles": 9, "threads": 8, "pss_mb": 100.0},
-    "resources_after": {"handles": 9, "threads": 8, "pss_mb": 101.0},
+    "resources_before": {"handles": 9, "threads": 8, "anonymous_mb": 100.0},
+    "resources_after": {"handles": 9, "threads": 8, "anonymous_mb": 101.0},
 }
 
 
@@ -54,7 +54,7 @@ def test_wrong_pairs_are_those_that_are_shown_and_apart() -> None:
         ({"unreadable": 2}, "2 damaged pictures"),
         ({"deaths": ["gone"]}, "run ended 1 times: gone"),
         ({"counts_right": False}, "counts"),
-        ({"resources_after": {"handles": 10, "threads": 8, "pss_mb": 100.0}}, r"handles \+1"),
+        ({"resources_after": {"handles": 10, "threads": 8, "anonymous_mb": 100.0}}, r"handles \+1"),
         ({"crashed": "exit code 1"}, "crashed"),
     ],
 )
@@ -79,7 +79,7 @@ def test_every_kind_has_a_transport_and_something_that_must_hold() -> None:
 
 def test_growth_compares_after_warm_up_with_the_end() -> None:
     samples = [
-        {"at_s": 10.0 * k, "pss_mb": 50.0 if k < 6 else 100.0 + k / 10, "threads": 8, "handles": 20 + (k == 90)}
+        {"at_s": 10.0 * k, "anonymous_mb": 50.0 if k < 6 else 100.0 + k / 10, "threads": 8, "handles": 20 + (k == 90)}
         for k in range(181)
     ]
     figures = growth(samples)

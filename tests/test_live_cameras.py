@@ -14,7 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.faults.live import live_run, load_aligner, settled_resources
+from benchmarks.faults.witness import Seen, judge
 from tests.bench.processes import SpoiledCamera
+from tests.bench.script import Step, play
 from tests.bench.serve_rtsp import why_no_rtsp
 from vr.runtime.errors import InputError
 from vr.runtime.sim import Simulator
@@ -22,6 +25,8 @@ from vr.runtime.sources.files import open_files
 from vr.runtime.time_offset.finding import UNKNOWN, OffsetFinder, find_recorded
 
 Line = dict[str, Any]
+_WIDE_MS = 300.0
+"""The slop, and what a machine that tests other things meanwhile may add."""
 
 
 class Watched:
@@ -122,3 +127,28 @@ def test_until_the_offset_is_found_a_notice_says_so() -> None:
     assert finder.offset_ms() == 0.0
     assert finder.notice is not None and finder.notice.what == UNKNOWN
     assert finder.text == "not found, 0 used"
+
+
+@pytest.mark.slow
+def test_a_script_of_faults_shows_no_frame_with_a_wrong_partner_and_leaves_nothing_behind() -> None:
+    script = [
+        *(Step(0.0, "cut", "ir", 1.5), Step(5.0, "freeze", "rgb", 1.5), Step(8.0, "half", "ir", 1.5)),
+        *(Step(11.0, "resolution", "rgb", 1.5), Step(14.0, "stall", "ir", 5.0), Step(22.0, "rate", "rgb", 1.5)),
+    ]
+    seen: list[Seen] = []
+    with (
+        SpoiledCamera("ir", "http") as ir,
+        SpoiledCamera("rgb", "http") as rgb,
+        live_run(load_aligner(), ir.url, rgb.url, seen) as run,
+    ):
+        assert run.wait_recovered(time.monotonic(), _WIDE_MS, 20.0) is not None
+        before = settled_resources()
+        for _ in play(script, {"ir": ir, "rgb": rgb}):
+            assert run.pipeline.running
+        time.sleep(2.0)
+        assert run.wait_recovered(time.monotonic(), _WIDE_MS, 10.0) is not None
+        after, counts = settled_resources(), run.counts("ir")
+    verdict = judge(seen, _WIDE_MS)
+    assert verdict.wrong == 0 and verdict.shown > 300, verdict
+    assert (counts["stalls"], counts["reconnects"]) == (1, 2) and counts["decode_errors"] > 5
+    assert (after["threads"], after["handles"]) == (before["threads"], before["handles"])

@@ -26,7 +26,7 @@ from vr.runtime.sources.presence import presence_of
 class ScriptedCapture:
     """Frames that the test lets through one by one: a frame, an exception, or None for one that came too late."""
 
-    fps, decode_errors = 25.0, 0
+    fps, decode_errors, skipped = 25.0, 0, 0
 
     def __init__(self, frames: Iterator[Any]) -> None:
         self.gate = threading.Semaphore(0)

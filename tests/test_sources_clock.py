@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vr.runtime.sources.clock import ArrivalClock, MediaClock, Pace
+from vr.runtime.sources.clock import ArrivalClock, MediaClock
 
 
 def stamps(clock: MediaClock | ArrivalClock, media_s: np.ndarray, arrival_s: np.ndarray) -> list[float | None]:
@@ -24,7 +24,7 @@ def test_a_drifting_clock_is_followed(ppm: float) -> None:
     media_s = np.arange(30 * 600) / 30.0
     arrival_s = media_s * (1.0 + ppm * 1e-6) + 50.0
     found = np.array(stamps(MediaClock(), media_s, arrival_s), float)
-    assert np.nanmax(np.abs(found - arrival_s)) < 0.001
+    assert np.nanmax(np.abs(found - arrival_s)) < 0.007, "200 ppm of 30 s"
 
 
 @pytest.mark.parametrize("jump_s", [3600.0, -10.0])
@@ -54,6 +54,24 @@ def test_a_connection_that_begins_with_old_pictures_is_not_believed_at_once() ->
     assert len(wrong_s) >= 40 and max(wrong_s) < 0.001
 
 
+def test_a_connection_that_is_too_slow_is_not_believed() -> None:
+    """Ten seconds at a quarter of the rate that is needed, and then all that waited, fast."""
+    media_s = np.arange(30 * 20) / 30.0
+    arrival_s = media_s + 50.0
+    slow = media_s > 4.0
+    arrival_s[slow] = np.maximum(arrival_s[slow], 54.0 + np.minimum(4.0 * (media_s[slow] - 4.0), 10.0))
+    found = np.array(stamps(MediaClock(), media_s, arrival_s), float)
+    assert found[10:] == pytest.approx(media_s[10:] + 50.0)
+
+
+def test_a_clock_that_stood_still_while_its_camera_did_is_believed_after_two_seconds() -> None:
+    media_s = np.arange(30 * 10) / 30.0
+    arrival_s = media_s + 50.0 + np.where(media_s > 4.0, 3.0, 0.0)
+    found = np.array(stamps(MediaClock(), media_s, arrival_s), float)
+    late = arrival_s > arrival_s[121] + 2.3
+    assert found[late] == pytest.approx(arrival_s[late])
+
+
 def test_without_timestamps_of_its_own_a_stream_is_stamped_on_arrival() -> None:
     assert MediaClock().stamp(None, 12.5) == 12.5
     arrival_s = np.arange(50) / 30.0
@@ -62,14 +80,15 @@ def test_without_timestamps_of_its_own_a_stream_is_stamped_on_arrival() -> None:
 
 @pytest.mark.parametrize("fps", [9.0, 30.0])
 def test_what_comes_in_one_go_after_a_gap_is_old(fps: float) -> None:
+    """Of a burst only the first frame has to be waited for, whatever a busy machine makes of its steps."""
+    clock = ArrivalClock()
     before_s = np.arange(30) / fps
-    burst_s = before_s[-1] + 2.0 + np.arange(20) * 0.002
+    burst_s = before_s[-1] + 2.0 + np.arange(20) * 0.01
     after_s = burst_s[-1] + (1 + np.arange(20)) / fps
-    arrival_s = np.concatenate([before_s, burst_s, after_s])
-    found = stamps(ArrivalClock(), arrival_s, arrival_s)
-    assert found[3:30] == list(before_s[3:])
-    assert found[:3] == [None] * 3 and found[30:52] == [None] * 22
-    assert found[52:] == list(after_s[2:])
+    assert stamps(clock, before_s, before_s)[3:] == list(before_s[3:])
+    assert [clock.stamp(None, s, was_there=index > 0) for index, s in enumerate(burst_s)] == [None] * 20
+    found = stamps(clock, after_s, after_s)
+    assert found[:2] == [None] * 2 and found[2:] == list(after_s[2:])
 
 
 @pytest.mark.parametrize("fps", [1.0, 3.0, 100.0])
@@ -78,18 +97,9 @@ def test_slow_and_fast_cameras_are_stamped_too(fps: float) -> None:
     assert stamps(ArrivalClock(), arrival_s, arrival_s)[5:] == list(arrival_s[5:])
 
 
-def test_a_new_connection_knows_the_pace_of_the_camera() -> None:
-    """A busy machine takes what had waited at 10 ms apiece: much for a burst, little for a camera of 30 Hz."""
-    pace, before_s = Pace(), np.arange(30) / 30.0
-    stamps(ArrivalClock(pace), before_s, before_s)
-    burst_s = 5.0 + np.arange(20) * 0.01
-    assert stamps(ArrivalClock(pace), burst_s, burst_s) == [None] * 20
-    assert any(stamps(ArrivalClock(Pace()), burst_s, burst_s)), "which another camera may have as its rate"
-
-
-def test_a_camera_that_is_faster_after_a_gap_is_not_taken_for_old_for_long() -> None:
+def test_a_camera_that_is_faster_after_a_gap_is_not_taken_for_old() -> None:
     before_s = np.arange(20) / 5.0
-    after_s = before_s[-1] + 5.0 + np.arange(150) / 60.0
-    found = stamps(ArrivalClock(), *[np.concatenate([before_s, after_s])] * 2)
-    assert found[-1] is not None
-    assert next(i for i, s in enumerate(found[20:]) if s is not None) / 60.0 < 2.1
+    after_s = before_s[-1] + 5.0 + np.arange(60) / 60.0
+    clock = ArrivalClock()
+    stamps(clock, before_s, before_s)
+    assert stamps(clock, after_s, after_s)[3:] == list(after_s[3:])

@@ -89,11 +89,11 @@ def settled_resources() -> dict[str, float]:
 
 
 def resources(pid: int | str = "self") -> dict[str, float]:
-    """Resident memory without what is shared (MB), threads, and file handles of a process (Linux)."""
+    """Memory that is no file (MB), threads, and file handles of a process (Linux)."""
     process = Path(f"/proc/{pid}")
     rollup = dict(line.split(":", 1) for line in (process / "smaps_rollup").read_text().splitlines()[1:])
     return {
-        "pss_mb": round(int(rollup["Pss"].split()[0]) * 1024 / 1e6, 1),
+        "anonymous_mb": round(int(rollup["Anonymous"].split()[0]) * 1024 / 1e6, 1),
         "threads": sum(1 for _ in (process / "task").iterdir()),
         "handles": sum(1 for _ in (process / "fd").iterdir()),
     }

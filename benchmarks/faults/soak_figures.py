@@ -25,7 +25,7 @@ def growth(samples: Sequence[Row]) -> Row:
     span_s = min(SPAN_S, (end_s - warm[0]["at_s"]) / 3)
     first = [sample for sample in warm if sample["at_s"] <= warm[0]["at_s"] + span_s]
     last = [sample for sample in warm if sample["at_s"] >= end_s - span_s]
-    before_mb, after_mb = (float(np.median([sample["pss_mb"] for sample in part])) for part in (first, last))
+    before_mb, after_mb = (float(np.median([sample["anonymous_mb"] for sample in part])) for part in (first, last))
     figures: Row = {"memory_first_mb": before_mb, "memory_last_mb": after_mb, "span_s": round(span_s, 1)}
     figures["memory_growth_mb"] = round(after_mb - before_mb, 1)
     for name in ("threads", "handles"):

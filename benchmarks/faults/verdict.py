@@ -56,6 +56,6 @@ def _about_recovery(recoveries: list[float]) -> list[str]:
 
 
 def _about_resources(before: dict[str, float], after: dict[str, float]) -> list[str]:
-    allowed = {"handles": _MORE_HANDLES, "threads": _MORE_THREADS, "pss_mb": _MORE_MB}
+    allowed = {"handles": _MORE_HANDLES, "threads": _MORE_THREADS, "anonymous_mb": _MORE_MB}
     grown = {name: after[name] - before[name] for name in allowed}
     return [f"{name} +{grown[name]:g}" for name, most in allowed.items() if grown[name] > most]

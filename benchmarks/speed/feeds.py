@@ -52,7 +52,7 @@ class MemoryPairs:
 class PacedCapture:
     """What an open camera looks like to `vr.runtime.sources.camera.CameraSource`: a frame every 1/fps s."""
 
-    decode_errors = 0
+    decode_errors = skipped = 0
 
     def __init__(self, frames: Sequence[Frame], fps: float) -> None:
         self._frames, self.fps = frames, fps

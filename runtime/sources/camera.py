@@ -256,15 +256,18 @@ class CameraSource:
             self._log.warning("%s: open again", self.name)
 
     def _read_until_over(self, capture: Capture, session: _Session) -> None:
-        errors_before = self.counts.decode_errors
+        errors_before, late_before = self.counts.decode_errors, self.counts.late
+        late = 0
         while not self._stop.is_set() and not session.abandoned:
             grabbed = capture.read()
             session.last_s = time.monotonic()
             self.counts.decode_errors = errors_before + capture.decode_errors
+            self.counts.late = late_before + late + capture.skipped
             if session.abandoned:
                 return
             newest_s = self._kept[-1].time_s if self._kept else float("-inf")
             if grabbed.time_s is None or grabbed.time_s <= newest_s:
+                late += 1
                 self.counts.late += 1
                 continue
             self._take(Stamped(grabbed.frame, grabbed.time_s, self.counts.frames))

@@ -21,7 +21,7 @@ from vr.runtime.errors import InputError, StreamError
 from vr.runtime.geometry import SizeHw
 from vr.runtime.preprocess import Frame
 from vr.runtime.sources.base import Role
-from vr.runtime.sources.clock import ArrivalClock, Clock, MediaClock, Pace
+from vr.runtime.sources.clock import ArrivalClock, Clock, MediaClock
 from vr.runtime.sources.decoding import Decoder, describe, plausible_fps
 from vr.runtime.sources.pipe import Pipe
 
@@ -57,6 +57,11 @@ class Capture(Protocol):
         """Damaged frames so far."""
         ...
 
+    @property
+    def skipped(self) -> int:
+        """Frames so far that were not even decoded, because newer ones had come."""
+        ...
+
     def read(self) -> Grabbed:
         """The next frame; waits for it. Raises StreamError, or anything a driver throws, where there is none."""
         ...
@@ -72,8 +77,8 @@ OpenCapture = Callable[[], Capture]
 class StreamCapture:
     """A network stream or a named pipe, through FFmpeg."""
 
-    def __init__(self, address: str, name: str, role: Role, read_timeout_s: float, pace: Pace) -> None:
-        """address: with its password; name: without. pace: of the camera. Raises StreamError or InputError."""
+    def __init__(self, address: str, name: str, role: Role, read_timeout_s: float) -> None:
+        """address: with its password; name: without. Raises StreamError or InputError."""
         self._pipe = None if "://" in address else Pipe(address, read_timeout_s)
         try:
             self._decoder = Decoder(self._open(address, read_timeout_s), f"camera {name}", role, live=True)
@@ -82,19 +87,24 @@ class StreamCapture:
             reason = describe(error) if isinstance(error, FFmpegError) else type(error).__name__
             raise StreamError(f"cannot open camera {name}: {reason}; {what_to_check(address)}") from None
         self.fps = plausible_fps(self._decoder.fps, *_PLAUSIBLE_FPS)
-        self._clock: Clock = MediaClock() if self._decoder.has_clock else ArrivalClock(pace)
+        self._clock: Clock = MediaClock() if self._decoder.has_clock else ArrivalClock()
 
     @property
     def decode_errors(self) -> int:
         """See `Capture`."""
         return self._decoder.errors
 
+    @property
+    def skipped(self) -> int:
+        """See `Capture`."""
+        return self._decoder.skipped
+
     def read(self) -> Grabbed:
         """See `Capture`."""
         decoded = self._decoder.read()
         if decoded is None:
             raise StreamError("the stream ended")
-        return Grabbed(decoded.frame, self._clock.stamp(decoded.time_s, time.monotonic()))
+        return Grabbed(decoded.frame, self._clock.stamp(decoded.time_s, time.monotonic(), decoded.was_there))
 
     def close(self) -> None:
         """See `Capture`."""
@@ -128,7 +138,7 @@ class DeviceCapture:
         if is_16bit:
             ask_for_16bit(self._capture, spec)
         self.fps = plausible_fps(self._capture.get(cv2.CAP_PROP_FPS), *_PLAUSIBLE_FPS)
-        self.decode_errors = 0
+        self.decode_errors = self.skipped = 0
         self._hw16 = _frame_hw(self._capture) if is_16bit else None
 
     def read(self) -> Grabbed:
@@ -146,17 +156,16 @@ class DeviceCapture:
         self._capture.release()
 
 
-def open_capture(address: str, name: str, role: Role, is_16bit: bool, read_timeout_s: float, pace: Pace) -> Capture:
+def open_capture(address: str, name: str, role: Role, is_16bit: bool, read_timeout_s: float) -> Capture:
     """Opens a camera index, a device, a stream URL or a named pipe.
 
     is_16bit: ask a thermal camera for its raw 16-bit values (Y16). read_timeout_s: a stream that sends nothing for so
-    long breaks off. pace: what is known of the camera from earlier connections. Raises StreamError if it cannot be
-    opened, InputError for an unknown kind of URL.
+    long breaks off. Raises StreamError if it cannot be opened, InputError for an unknown kind of URL.
     """
     if "://" in address and urlsplit(address).scheme not in URL_SCHEMES:
         raise InputError(f"cannot open {name}; expected one of {', '.join(s + '://' for s in URL_SCHEMES)}")
     if "://" in address or is_pipe(address):
-        return StreamCapture(address, name, role, read_timeout_s, pace)
+        return StreamCapture(address, name, role, read_timeout_s)
     return DeviceCapture(address, is_16bit)
 
 

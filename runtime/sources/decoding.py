@@ -5,6 +5,7 @@ picture would be aligned by what it does not show. It is counted, and where late
 they until the next key frame, at most two seconds.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -22,6 +23,9 @@ from vr.runtime.sources.base import Role
 DECODER_OPTIONS = {"err_detect": "explode"}
 _WITH_CLOCK = {"rtsp", "mpegts", "flv", "hls", "dash", "matroska", "webm", "mov", "mp4", "asf", "nut", "rtp", "sdp"}
 _LONGEST_SPOILT_S = 2.0
+_AT_ONCE_S = 0.001
+_MOST_IN_LINE = 2
+"""So many pictures in a row may have been there already: networks deliver some two at a time."""
 _FALLBACK_FPS = 30.0
 _GRAY_8BIT = ("gray",)
 _GRAY_DEEPER = ("gray9le", "gray10le", "gray10be", "gray12le", "gray14le", "gray16le", "gray16be")
@@ -29,22 +33,28 @@ _GRAY_DEEPER = ("gray9le", "gray10le", "gray10be", "gray12le", "gray14le", "gray
 
 @dataclass(frozen=True)
 class Decoded:
-    """One frame: as `vr.runtime.preprocess.check_frame` says, and its time in the container, seconds, if it has one."""
+    """One frame: as `vr.runtime.preprocess.check_frame` says, and its time in the container, seconds, if it has one.
+
+    was_there: it had arrived before it was asked for, so whoever reads may be behind.
+    """
 
     frame: Frame = field(repr=False)
     time_s: float | None
+    was_there: bool = False
 
 
 class Decoder:
     """The frames of one container's first video stream, in order.
 
     role: IR keeps grey and its 16 bits, (h, w) uint8 or uint16, RGB is always (H, W, 3) uint8 BGR. live: frames are
-    decoded one by one, without looking ahead. `errors` counts packets and frames that could not be decoded.
+    decoded one by one, without looking ahead; of a stream whose pictures stand alone (MJPEG) those are skipped that
+    wait in line because whoever reads is too slow. `errors` counts packets and frames that could not be decoded,
+    `skipped` those that were skipped.
     """
 
     def __init__(self, container: InputContainer, name: str, role: Role, live: bool) -> None:
         """`container` is open and belongs to this object. Raises InputError if there is no video in it."""
-        self.errors = 0
+        self.errors = self.skipped = 0
         self._container, self._name, self._role = container, name, role
         if not container.streams.video:
             raise InputError(f"there is no video in {name}; expected a stream or file with pictures")
@@ -52,6 +62,8 @@ class Decoder:
         if self._stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison] - of an unknown codec
             raise InputError(f"no decoder for the video in {name}; convert it, for example to H.264 in MP4")
         _prepare(self._stream, live)
+        self._skips = live and self._stream.codec_context.codec.intra_only
+        self._in_line = 0
         self._pending: list[av.VideoFrame] = []
         self._packets: Iterator[av.Packet[VideoStream]] = container.demux(self._stream)
         self._spoilt_until_s: float | None = None
@@ -81,7 +93,8 @@ class Decoder:
         """The next whole frame; None at the end. Raises StreamError where reading breaks off."""
         while (frame := self._next()) is not None:
             if self._is_whole(frame):
-                return Decoded(self._to_array(frame), None if frame.pts is None else frame.time)
+                time_s = None if frame.pts is None else frame.time
+                return Decoded(self._to_array(frame), time_s, was_there=self._in_line > 0)
             self.errors += 1
         return None
 
@@ -91,14 +104,24 @@ class Decoder:
 
     def _next(self) -> av.VideoFrame | None:
         while not self._pending:
-            try:
-                packet = next(self._packets, None)
-            except FFmpegError as error:
-                raise StreamError(f"reading broke off: {describe(error)}") from None
+            packet = self._next_packet()
             if packet is None:
                 return None
-            self._decode(packet)
+            if self._skips and self._in_line > _MOST_IN_LINE:
+                self.skipped += 1
+            else:
+                self._decode(packet)
         return self._pending.pop(0)
+
+    def _next_packet(self) -> "av.Packet[VideoStream] | None":
+        asked_s = time.monotonic()
+        try:
+            packet = next(self._packets, None)
+        except FFmpegError as error:
+            raise StreamError(f"reading broke off: {describe(error)}") from None
+        was_there = time.monotonic() - asked_s < _AT_ONCE_S
+        self._in_line = self._in_line + 1 if was_there else 0
+        return packet
 
     def _decode(self, packet: "av.Packet[VideoStream]") -> None:
         if packet.is_corrupt:

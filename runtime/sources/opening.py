@@ -11,7 +11,6 @@ from vr.runtime.geometry import Float64Array
 from vr.runtime.sources.base import Role, Source, Stamped, Step
 from vr.runtime.sources.camera import STALL_AFTER_S, CameraSource, Watch
 from vr.runtime.sources.capture import is_pipe, open_capture
-from vr.runtime.sources.clock import Pace
 from vr.runtime.sources.credentials import display_name, resolve
 from vr.runtime.sources.files import DEFAULT_FPS, open_files
 from vr.runtime.sources.presence import presence_of
@@ -95,7 +94,7 @@ def open_source(spec: str, role: Role, options: SourceOptions | None = None, ste
 def _open_camera(spec: str, role: Role, options: SourceOptions, steps: Sequence[Step]) -> CameraSource:
     name, address, is_16bit = display_name(spec), resolve(spec, role), options.ir_16bit and role == "ir"
     watch = Watch(options.stall_after, wait_for_camera=options.wait_for_cameras)
-    opens = partial(open_capture, address, name, role, is_16bit, watch.stall_after_s + _READ_GRACE_S, Pace())
+    opens = partial(open_capture, address, name, role, is_16bit, watch.stall_after_s + _READ_GRACE_S)
     return CameraSource(f"camera {name}", opens, watch, steps, presence_of(address), role)
 
 
