@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from vr.runtime.errors import OutputError
 from vr.runtime.loggers import LOG
-from vr.runtime.memory import give_back
+from vr.runtime.memory import give_back, settle
 from vr.runtime.notify import Notifier
 from vr.runtime.sinks.targets import check_writable, write_whole
 from vr.runtime.status import PairStatus, RunState, Status, overall
@@ -120,11 +120,14 @@ def supervised(
     done = threading.Event()
 
     def watch() -> None:
-        trimmed_s = time.monotonic()
+        trimmed_s, is_settled = time.monotonic(), False
         while not done.is_set():
             supervisor.look(stop.is_set())
             if time.monotonic() - trimmed_s >= _TRIM_EVERY_S:
                 trimmed_s = time.monotonic()
+                if not is_settled:
+                    settle()
+                is_settled = True
                 give_back()
             if reopen.wait(supervisor.period_s) and not done.is_set():
                 reopen.clear()
