@@ -38,7 +38,8 @@ class MediaClock:
     The minimum forgets, so that a clock that drifts is followed (100 ppm are 3 ms in 30 s). A clock that jumps by more
     than a second against ours, in either direction, is believed at once, and one that has stood still meanwhile (all
     lags of 2 s are the same, and higher than before) after 2 s: a connection that is too slow has lags that change. The
-    first quarter of a second is left out: a connection begins with what had waited for it.
+    first quarter of a second, also after a jump, is left out: a connection begins with what had waited for it, and one
+    frame alone may be late.
     """
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class MediaClock:
     def _forget(self) -> None:
         self._lags.clear()
         self._latest.clear()
+        self._start_s = None
 
     def _learn(self, lag_s: float) -> None:
         """`_lags` holds rising ages and lags: its first is the smallest of the last 30 s."""
