@@ -101,7 +101,7 @@ def test_bad_input_is_refused_in_one_line_and_writes_nothing(data: Path, tmp_pat
         (("voxelmorph", tmp_path / "absent", *SMALL), "no folder"),
         (("voxelmorph", lonely, *SMALL), "1 image(s)"),
         (("voxelmorph", empty, *SMALL), "is empty (0 bytes)"),
-        (("voxelmorph", text, *SMALL), "is not an image"),
+        (("voxelmorph", text, *SMALL), "as an image; it is damaged"),
         (("voxelmorph", data, *SMALL, "--size", "33x48"), "multiples of 16"),
         (("affine", data, *SMALL), "at least 222 px"),
         (("voxelmorph", data, *SMALL, "--size", "big"), "not HEIGHTxWIDTH"),
