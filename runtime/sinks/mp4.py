@@ -10,12 +10,13 @@ from fractions import Fraction
 from io import FileIO
 from typing import Any
 
-import av
-import av.error
-import av.video.frame
 import cv2
 import numpy as np
+from av.error import FFmpegError
+from av.video.frame import PictureType
 from numpy.typing import NDArray
+
+from vr.runtime.ffmpeg import av
 
 FRAGMENT_S = 0.5
 KEY_FRAME_S = 1.0
@@ -85,7 +86,7 @@ class Mp4Writer:
         frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
         frame.pts, frame.time_base = self._next_pts(time_s), Fraction(1, _TICKS_PER_S)
         if frame.pts == 0 or frame.pts - self._key_pts >= KEY_FRAME_S * _TICKS_PER_S:
-            frame.pict_type = av.video.frame.PictureType.I
+            frame.pict_type = PictureType.I
             self._key_pts = frame.pts
         self._mux(frame)
 
@@ -98,7 +99,7 @@ class Mp4Writer:
     def abandon(self) -> None:
         """After an error: leaves the fragments that are whole. Raises nothing."""
         self._tail.swallows = True
-        with contextlib.suppress(OSError, av.error.FFmpegError):
+        with contextlib.suppress(OSError, FFmpegError):
             self._container.close()
         with contextlib.suppress(OSError):
             self._tail.cut(self._whole_bytes)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import av
 import cv2
 import numpy as np
 from av.container import InputContainer
@@ -18,6 +17,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from vr.runtime.errors import InputError, StreamError
+from vr.runtime.ffmpeg import av
 from vr.runtime.geometry import SizeHw
 from vr.runtime.preprocess import Frame
 from vr.runtime.sources.base import Role

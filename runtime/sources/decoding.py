@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import av
 import numpy as np
 from av.container import InputContainer
 from av.error import EOFError as AvEndOfFile
@@ -17,6 +16,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from vr.runtime.errors import InputError, StreamError
+from vr.runtime.ffmpeg import av
 from vr.runtime.preprocess import MAX_SIDE_PX, Frame
 from vr.runtime.sources.base import Role
 

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import av
 import cv2
 from av.error import FFmpegError
 
 from vr.runtime.errors import InputError, StreamError
+from vr.runtime.ffmpeg import av
 from vr.runtime.preprocess import Frame, check_frame
 from vr.runtime.sources.base import Role, Stamped
 from vr.runtime.sources.decoding import Decoder, plausible_fps
