@@ -50,7 +50,7 @@ def draw_soak(samples: list[Row], minutes: list[Row], faults: list[Row], path: P
     memory, counts, latency = figure.subplots(3, 1, sharex=True)
     at_min = [sample["at_s"] / 60.0 for sample in samples]
     memory.plot(at_min, [sample["anonymous_mb"] for sample in samples])
-    memory.set(ylabel="memory (PSS, MB)", ylim=(0, None))
+    memory.set(ylabel="memory that is no file (MB)", ylim=(0, None))
     for name in ("handles", "threads"):
         counts.plot(at_min, [sample[name] for sample in samples], label=name)
     counts.set(ylabel="count", ylim=(0, None))
