@@ -39,6 +39,7 @@ from vr.runtime.sinks import Output, Sink, Troubled
 from vr.runtime.stopping import Stop
 
 _READ_AHEAD, _ALIGNED_AHEAD, _DRAWN_AHEAD = 2, 1, 2
+_JOIN_STEP_S = 0.1
 _LIGHT_AHEAD = 256
 """Outputs without pictures that a live sink may be behind: some seconds."""
 
@@ -134,7 +135,9 @@ class Pipeline:
     def join(self) -> None:
         """Waits for the end of all stages. Raises the first error that one of them met."""
         for thread in self._threads:
-            thread.join()
+            # In steps: a signal that another thread has taken is handled once the main thread wakes up.
+            while thread.is_alive():
+                thread.join(_JOIN_STEP_S)
         self._estimation.close()
         if self._failure is not None:
             raise self._failure
