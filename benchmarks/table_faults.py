@@ -1,6 +1,5 @@
 """The tables of `benchmarks.faults` and `benchmarks.faults.soak`: from their JSON to Markdown, for docs/cameras.md."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.table_parts import machine_line, markdown_table
@@ -11,16 +10,11 @@ Row = dict[str, Any]
 def render_faults(result: dict[str, Any]) -> str:
     """One line per kind of fault and transport, both cameras together."""
     cells: dict[tuple[str, str], list[Row]] = {}
-    for row in _rows(result):
+    for row in result["cells"]:
         cells.setdefault((row["kind"], row["transport"]), []).append(row)
     head = ["fault", "what", "over", "times", "recovered", "worst, s", "wrong pairs", "of", "counts"]
     table = markdown_table(head, 3, [_line(rows) for rows in cells.values()])
     return f"{table}\n\n{_summary([row for rows in cells.values() for row in rows])} {machine_line(result['machine'])}."
-
-
-def _rows(result: dict[str, Any]) -> Iterable[Row]:
-    cells = result["cells"]
-    return cells.values() if isinstance(cells, dict) else cells
 
 
 def _line(rows: list[Row]) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Literal
 from vr.runtime.errors import StreamError
 from vr.runtime.sources.base import CameraStatus, Stamped, Step
 from vr.runtime.sources.capture import OPEN_TIMEOUT_S, Capture, OpenCapture
+from vr.runtime.sources.decoding import FALLBACK_FPS
 from vr.runtime.sources.presence import Presence, always_there
 
 STALL_AFTER_S = 3.0
@@ -31,7 +32,6 @@ _JOIN_S = 1.0
 _WAIT_STEP_S = 0.1
 _FRAMES_KEPT = 2
 _MOST_LEFT_BEHIND = 2
-_FALLBACK_FPS = 30.0
 
 
 @dataclass
@@ -103,7 +103,7 @@ class CameraSource:
         presence: a cheap look whether the camera is there, between two tries. role: names its logger.
         """
         self.name = name
-        self.fps = _FALLBACK_FPS
+        self.fps = FALLBACK_FPS
         self.counts = CameraCounts()
         self._open_capture, self._watch = open_capture, watch or Watch()
         self._steps, self._presence = tuple(steps), presence
@@ -256,18 +256,17 @@ class CameraSource:
             self._log.warning("%s: open again", self.name)
 
     def _read_until_over(self, capture: Capture, session: _Session) -> None:
-        errors_before, late_before = self.counts.decode_errors, self.counts.late
-        late = 0
+        errors = skipped = 0
         while not self._stop.is_set() and not session.abandoned:
             grabbed = capture.read()
             session.last_s = time.monotonic()
-            self.counts.decode_errors = errors_before + capture.decode_errors
-            self.counts.late = late_before + late + capture.skipped
+            self.counts.decode_errors += capture.decode_errors - errors
+            self.counts.late += capture.skipped - skipped
+            errors, skipped = capture.decode_errors, capture.skipped
             if session.abandoned:
                 return
             newest_s = self._kept[-1].time_s if self._kept else float("-inf")
             if grabbed.time_s is None or grabbed.time_s <= newest_s:
-                late += 1
                 self.counts.late += 1
                 continue
             self._take(Stamped(grabbed.frame, grabbed.time_s, self.counts.frames))

@@ -26,7 +26,7 @@ _LONGEST_SPOILT_S = 2.0
 _AT_ONCE_S = 0.001
 _MOST_IN_LINE = 2
 """So many pictures in a row may have been there already: networks deliver some two at a time."""
-_FALLBACK_FPS = 30.0
+FALLBACK_FPS = 30.0
 _GRAY_8BIT = ("gray",)
 _GRAY_DEEPER = ("gray9le", "gray10le", "gray10be", "gray12le", "gray14le", "gray16le", "gray16be")
 
@@ -55,7 +55,7 @@ class Decoder:
     def __init__(self, container: InputContainer, name: str, role: Role, live: bool) -> None:
         """`container` is open and belongs to this object. Raises InputError if there is no video in it."""
         self.errors = self.skipped = 0
-        self._container, self._name, self._role = container, name, role
+        self._container, self._role = container, role
         if not container.streams.video:
             raise InputError(f"there is no video in {name}; expected a stream or file with pictures")
         self._stream = container.streams.video[0]
@@ -165,7 +165,7 @@ def describe(error: FFmpegError) -> str:
 
 def plausible_fps(fps: float, low: float, high: float) -> float:
     """`fps`, or 30 where a container claims something outside of the range."""
-    return fps if low <= fps <= high else _FALLBACK_FPS
+    return fps if low <= fps <= high else FALLBACK_FPS
 
 
 def _prepare(stream: VideoStream, live: bool) -> None:

@@ -27,7 +27,12 @@ class OffsetFinder:
 
     def step(self, role: Role) -> Step:
         """What shows every frame of a camera to the estimator."""
-        return seeing(self._estimator, role)
+
+        def show(stamped: Stamped) -> Stamped:
+            self._estimator.see(role, stamped.frame, stamped.time_s)
+            return stamped
+
+        return show
 
     def offset_ms(self) -> float:
         """The offset to be used now; from one thread."""
@@ -51,16 +56,6 @@ class OffsetFinder:
     def text(self) -> str:
         """For the report."""
         return "not found, 0 used" if self._state.offset_ms is None else describe_offset(self._state)
-
-
-def seeing(estimator: OffsetEstimator, role: Role) -> Step:
-    """A step that shows every frame to the estimator."""
-
-    def step(stamped: Stamped) -> Stamped:
-        estimator.see(role, stamped.frame, stamped.time_s)
-        return stamped
-
-    return step
 
 
 def describe_offset(state: OffsetState) -> str:
