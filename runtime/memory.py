@@ -26,6 +26,11 @@ def settle() -> None:
     gc.freeze()
 
 
+def unsettle() -> None:
+    """Undoes `settle`: the process may go on without the run, and with its own objects."""
+    gc.unfreeze()
+
+
 def give_back() -> None:
     """Frees what only refers to itself, and gives freed memory back to the system where glibc keeps it.
 

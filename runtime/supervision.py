@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from vr.runtime.errors import OutputError
 from vr.runtime.loggers import LOG
-from vr.runtime.memory import give_back, settle
+from vr.runtime.memory import give_back, settle, unsettle
 from vr.runtime.notify import Notifier
 from vr.runtime.sinks.targets import check_writable, write_whole
 from vr.runtime.status import PairStatus, RunState, Status, overall
@@ -145,6 +145,7 @@ def supervised(
         done.set()
         reopen.set()
         thread.join(_JOIN_S)
+        unsettle()
         supervisor.end(failure)
 
 
