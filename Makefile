@@ -58,5 +58,5 @@ clean:
 
 .venv/.ready: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install $(PIP_FLAGS) -c constraints.txt -e ".[cpu,train,export,bench,dev]"
+	.venv/bin/pip install $(PIP_FLAGS) -c constraints.txt -e ".[cpu,web,train,export,bench,docs,dev]"
 	touch $@

@@ -9,6 +9,7 @@ import numpy as np
 from vr.runtime import Aligner
 from vr.runtime.blend import render
 from vr.runtime.sim import Simulator
+from vr.runtime.style import Style
 
 SEED, FRAMES, EVERY, SIZE_HW = 26, 24, 3, (240, 320)
 MS_PER_FRAME = 100
@@ -27,7 +28,7 @@ def main() -> None:
         ir, rgb = scene.frames(index)
         alignment = aligner(ir, rgb, time_s=scene.time_s(index))
         if index % EVERY == 0:
-            pictures.append(render("side-by-side", alignment, rgb, 0.5))
+            pictures.append(render(Style("side-by-side", 0.5), alignment, rgb))
     animation.frames = pictures
     animation.durations = [MS_PER_FRAME] * len(pictures)
     arguments.out.parent.mkdir(exist_ok=True)

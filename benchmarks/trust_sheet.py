@@ -11,6 +11,7 @@ from vr.runtime.alignment import Alignment, State
 from vr.runtime.blend import lone_picture, render
 from vr.runtime.notices import Notice
 from vr.runtime.sim import Simulator
+from vr.runtime.style import Style
 from vr.runtime.thermal import HotSpot
 
 SEED, SIZE_HW, ALPHA = 26, (240, 320), 0.5
@@ -31,7 +32,7 @@ def pictures() -> list[NDArray[np.uint8]]:
     ) -> NDArray[np.uint8]:
         matrix = None if state == "refused" else scene.matrix_rgb_to_ir(0)
         alignment = Alignment(state, None, matrix, None, SIZE_HW, ir)
-        return render("overlay", alignment, rgb, ALPHA, palette, notices, hot_spot)
+        return render(Style("overlay", ALPHA, palette), alignment, rgb, notices, hot_spot)
 
     return [
         drawn("estimated"),

@@ -1,7 +1,6 @@
 """Pictures of an alignment: the overlay, the same without alignment for comparison, and what there is of a pair."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,12 +12,11 @@ from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw, apply_matrix, to_3x3
 from vr.runtime.notices import Notice
 from vr.runtime.preprocess import Frame, to_8bit, to_bgr
+from vr.runtime.style import Style
 from vr.runtime.thermal.hot_spot import HotSpot
 from vr.runtime.thermal.palettes import in_colour
 
 Uint8Array = NDArray[np.uint8]
-View = Literal["overlay", "side-by-side"]
-VIEWS: tuple[View, ...] = ("overlay", "side-by-side")
 
 _RAW_LABEL, _ALIGNED_LABEL = "without alignment", "aligned"
 _NOTHING, _NOTHING_HW = 40, (480, 640)
@@ -97,11 +95,9 @@ def side_by_side(left: Uint8Array, right: Uint8Array, labels: tuple[str, str]) -
 
 
 def render(
-    view: View,
+    style: Style,
     alignment: Alignment,
     rgb_bgr: Uint8Array,
-    alpha: float,
-    palette: str = "none",
     notices: Sequence[Notice] = (),
     hot_spot: HotSpot | None = None,
 ) -> Uint8Array:
@@ -109,14 +105,14 @@ def render(
 
     hot_spot: of the IR frame; drawn where it lies in the RGB frame, not if refused.
     """
-    aligned = mixed(alignment, rgb_bgr, alpha, palette)
+    aligned = mixed(alignment, rgb_bgr, style.alpha, style.palette)
     if hot_spot is not None and (xy := spot_in_rgb(alignment, hot_spot)) is not None:
         draw_hot_spot(aligned, hot_spot, xy)
     draw_notices(_badged(aligned, alignment.state), notices)
-    if view == "overlay":
+    if style.view == "overlay":
         return aligned
     label = _ALIGNED_LABEL if alignment.state != "refused" else NOT_ALIGNED.lower()
-    return side_by_side(raw_overlay(alignment.ir, rgb_bgr, alpha, palette), aligned, (_RAW_LABEL, label))
+    return side_by_side(raw_overlay(alignment.ir, rgb_bgr, style.alpha, style.palette), aligned, (_RAW_LABEL, label))
 
 
 def spot_in_rgb(alignment: Alignment, spot: HotSpot) -> tuple[float, float] | None:

@@ -12,13 +12,19 @@ Conventions of the whole project:
 - sizes are (height, width), points are (x, y).
 """
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from vr.runtime.errors import InputError
 
 Float64Array = NDArray[np.float64]
 SizeHw = tuple[int, int]
 
 IDENTITY_THETA: Float64Array = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+_SMALLEST_DETERMINANT = 1e-6
 CORNERS: Float64Array = np.array([[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
 """(4, 2): of every frame, in normalised coordinates."""
 
@@ -27,6 +33,23 @@ def to_3x3(matrix: ArrayLike) -> Float64Array:
     """(3, 3) float64 of a homography, or of an affine (2, 3) with the last row (0, 0, 1)."""
     m = np.asarray(matrix, dtype=np.float64)
     return m if m.shape == (3, 3) else np.vstack([m.reshape(2, 3), [0.0, 0.0, 1.0]])
+
+
+def theta_of_numbers(numbers: Any) -> Float64Array:
+    """Six numbers as a `theta` (2, 3), nine as one of (3, 3), row by row, from whatever JSON or TOML may hold.
+
+    Raises InputError unless they are finite and the transform can be inverted.
+    """
+    wrong = "a transform has six numbers (affine), or nine (homography), row by row"
+    if not isinstance(numbers, Sequence) or isinstance(numbers, str) or len(cast(Sequence[Any], numbers)) not in (6, 9):
+        raise InputError(f"{wrong}; got {numbers!r:.80}")
+    listed = list(cast(Sequence[Any], numbers))
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in listed):
+        raise InputError(f"{wrong}; got {numbers!r:.80}")
+    theta = np.array(listed, dtype=np.float64).reshape(-1, 3)
+    if not np.isfinite(theta).all() or abs(float(np.linalg.det(to_3x3(theta)))) < _SMALLEST_DETERMINANT:
+        raise InputError(f"the transform {numbers!r:.80} is not finite, or flattens the picture to a line")
+    return theta if theta.shape[0] == 2 else theta / theta[2, 2]
 
 
 def compose(outer: ArrayLike, inner: ArrayLike) -> Float64Array:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vr.runtime.aligner import Aligner
 from vr.runtime.batching import share
+from vr.runtime.controls import Controls, Settings
 from vr.runtime.cores import available_cores, share_cores
 from vr.runtime.device_aligner import DeviceAligner, is_overlay_graph
 from vr.runtime.embedded import model_path
@@ -132,7 +133,7 @@ class LiveRun:
             self._sinks.append(WindowSink(stop, options.name))
         self._stats, self._thermal = LiveStats(), ThermalConditioner(self._options.thermal)
         self._offset = OffsetFinder() if options.finds_offset and is_camera(options.ir) else None
-        self.status = Status(options.name)
+        self.status, self.controls = Status(options.name), Controls(Settings.of(options))
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
         self.failure: Exception | None = None
@@ -235,9 +236,7 @@ class LiveRun:
             self._watch(sources, on_frame),
             troubled=[] if self._offset is None else [self._offset],
             live=live,
-            view=options.view,
-            alpha=options.alpha,
-            palette=options.palette,
+            controls=self.controls,
             frames=options.frames,
             workers=self._workers,
         )

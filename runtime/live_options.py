@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from vr.runtime.alignment import DEFAULT_ALPHA
-from vr.runtime.blend import View
 from vr.runtime.errors import InputError
 from vr.runtime.estimation import parse_every
 from vr.runtime.option import AUTO, Option
@@ -18,6 +17,7 @@ from vr.runtime.search import DEFAULT_SEARCH
 from vr.runtime.sources import SourceOptions
 from vr.runtime.sources.opening import is_camera
 from vr.runtime.storage import StorageOptions
+from vr.runtime.style import DEFAULT_IR_ABOVE, DEFAULT_SPLIT, View
 from vr.runtime.thermal import ThermalOptions
 
 
@@ -37,6 +37,8 @@ class LiveOptions:
     alpha: float = DEFAULT_ALPHA
     view: View = "overlay"
     palette: str = "none"
+    split: float = DEFAULT_SPLIT
+    ir_above: int = DEFAULT_IR_ABOVE
     frames: int | None = None
     window: bool = True
     record: Path | None = None

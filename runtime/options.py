@@ -7,13 +7,13 @@ and its default, is the field of that name of `LiveOptions`, of the part of it t
 
 from pathlib import Path
 
-from vr.runtime.blend import VIEWS
 from vr.runtime.embedded import EMBEDDED
 from vr.runtime.option import Option
 from vr.runtime.pairing import BETWEEN
 from vr.runtime.providers import PROVIDER_CHOICES
 from vr.runtime.rigs import RIGS
 from vr.runtime.search import SEARCHES
+from vr.runtime.style import VIEWS
 from vr.runtime.thermal import CAMERA_PALETTES, DISPLAY, GAINS, POLARITIES
 
 _SOURCE = "camera index, /dev/video*, rtsp:// or http(s):// URL, video file, image folder, glob, or sim:"
@@ -212,7 +212,23 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             expected="0 (RGB alone) to 1 (IR alone)",
             pair=True,
         ),
-        Option("view", str, "overlay, or side-by-side (without alignment | aligned).", choices=VIEWS, pair=True),
+        Option("view", str, f"What the picture shows: {', '.join(VIEWS)}.", choices=VIEWS, pair=True, metavar="NAME"),
+        Option(
+            "split",
+            float,
+            "Place of the line of --view split, 0 (left edge) to 1 (right edge).",
+            low=0,
+            high=1,
+            pair=True,
+        ),
+        Option(
+            "ir_above",
+            int,
+            "Level, 0 to 255, from which on --view threshold shows infrared.",
+            low=0,
+            high=255,
+            pair=True,
+        ),
         Option(
             "palette",
             str,

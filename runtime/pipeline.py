@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vr.runtime.alignment import Alignment
-from vr.runtime.blend import View, lone_picture, render
+from vr.runtime.blend import lone_picture, render
+from vr.runtime.controls import Controls
 from vr.runtime.estimation import Asked, Estimation
 from vr.runtime.geometry import SizeHw
 from vr.runtime.handover import Handover
@@ -76,21 +77,18 @@ class Pipeline:
         *,
         troubled: Sequence[Troubled] = (),
         live: bool,
-        view: View,
-        alpha: float,
-        palette: str = "none",
+        controls: Controls,
         frames: int | None = None,
         workers: int = 1,
     ) -> None:
-        """live: the sources are cameras. workers: how many pairs of a recording are looked at together. frames: how
-        many to put out at most. `stop` ends the run early; what is under way then still gets out. watch: is told of
-        every output, whatever the sinks lose. troubled: who beside the sinks may have something to say on the picture.
+        """live: the sources are cameras. controls: how the picture is drawn right now. workers: how many pairs of a
+        recording are looked at together. frames: how many to put out at most. `stop` ends the run early; what is under
+        way then still gets out. watch: is told of every output, whatever the sinks lose. troubled: who beside the sinks
+        may have something to say on the picture.
         """
         self._pairing, self._estimation, self._stop = pairing, estimation, stop
-        self._live, self._alpha, self._frames = live, alpha, frames
-        self._view: View = view
+        self._live, self._controls, self._frames = live, controls, frames
         self._troubled = [*troubled, *(sink for sink in sinks if isinstance(sink, Troubled))]
-        self._palette = palette
         self._draws = any(sink.wants_picture for sink in sinks)
         self._size_hw: SizeHw | None = None
         self._pairs = Handover[Read](_READ_AHEAD + workers)
@@ -210,13 +208,13 @@ class Pipeline:
         self, alignment: Alignment | None, shown: Pair | Alone, notices: Sequence[Notice]
     ) -> NDArray[np.uint8]:
         rgb = None if shown.rgb is None else to_bgr(shown.rgb.frame)
-        spot = None if shown.ir is None else shown.ir.hot_spot
+        spot, style = None if shown.ir is None else shown.ir.hot_spot, self._controls.settings.style
         if alignment is not None and rgb is not None:
-            picture = render(self._view, alignment, rgb, self._alpha, self._palette, notices, spot)
+            picture = render(style, alignment, rgb, notices, spot)
             self._size_hw = picture.shape[0], picture.shape[1]
             return picture
         ir = None if shown.ir is None else shown.ir.frame
-        return lone_picture(rgb, ir, self._size_hw, notices, self._palette, spot)
+        return lone_picture(rgb, ir, self._size_hw, notices, style.palette, spot)
 
     def _write(self, write: Callable[[Output], None], outputs: Handover[Output]) -> None:
         try:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from tests.thermal_scenes import scene
 from vr.runtime.alignment import Alignment, State
 from vr.runtime.badges import band_height_px, draw_badge, draw_band, draw_hot_spot, draw_notices, label_height_px
-from vr.runtime.blend import VIEWS, lone_picture, mixed, raw_overlay, render, spot_in_rgb
+from vr.runtime.blend import lone_picture, mixed, raw_overlay, render, spot_in_rgb
 from vr.runtime.geometry import apply_matrix
 from vr.runtime.notices import Notice
 from vr.runtime.report import STATES
+from vr.runtime.style import VIEWS, Style
 from vr.runtime.thermal import HotSpot
 
 Uint8Array = NDArray[np.uint8]
@@ -118,8 +119,9 @@ def test_nothing_crashes_in_any_size(h: int, w: int, state: State, text: str) ->
     matrix = None if state == "refused" else AFFINE
     one = Alignment(state, None, matrix, None, (h, w), ir)
     spot, notices = HotSpot(12, 10, 36.5), (Notice(text, 1.0), *NOTICES)
-    for number, view in enumerate(VIEWS, start=1):
-        assert render(view, one, rgb, 0.5, "jet", notices, spot).shape == (h, number * w, 3)
+    for view in VIEWS:
+        pictures = 2 if view == "side-by-side" else 1
+        assert render(Style(view, 0.5, "jet"), one, rgb, notices, spot).shape == (h, pictures * w, 3)
     for lone in ((rgb, None), (None, ir), (None, None)):
         assert lone_picture(*lone, (h, w), notices, "jet", spot).shape == (h, w, 3)
     assert (rgb == 120).all() and (ir == 120).all()
@@ -191,8 +193,8 @@ def test_hot_spot_is_drawn_where_it_lies_in_the_colour_frame(matrix: NDArray[np.
     xy = spot_in_rgb(one, spot)
     assert xy is not None
     np.testing.assert_allclose(apply_matrix(matrix, np.array([xy]))[0], (90, 70), atol=1e-6)
-    picture = render("overlay", one, rgb, 0.0, hot_spot=spot)
-    changed = (picture != render("overlay", one, rgb, 0.0)).any(axis=2)
+    picture = render(Style(alpha=0.0), one, rgb, hot_spot=spot)
+    changed = (picture != render(Style(alpha=0.0), one, rgb)).any(axis=2)
     rows, columns = np.nonzero(changed)
     assert (picture[round(xy[1]), round(xy[0])] == 255).all()
     assert rows.min() >= xy[1] - 12 and rows.max() <= xy[1] + 30 and abs(columns.mean() - xy[0]) < 40
@@ -203,7 +205,7 @@ def test_hot_spot_is_left_out_where_refused_or_outside() -> None:
     spot = HotSpot(90, 70, 36.5)
     refused = Alignment("refused", None, None, None, (240, 320), ir)
     np.testing.assert_array_equal(
-        render("overlay", refused, rgb, 0.5, hot_spot=spot), render("overlay", refused, rgb, 0.5)
+        render(Style(alpha=0.5), refused, rgb, hot_spot=spot), render(Style(alpha=0.5), refused, rgb)
     )
     away = Alignment("estimated", None, AFFINE + np.array([[0, 0, 500], [0, 0, 0]]), None, (240, 320), ir)
     assert spot_in_rgb(away, spot) is None

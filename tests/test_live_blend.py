@@ -10,6 +10,7 @@ from vr.runtime.badges import band_height_px
 from vr.runtime.blend import ir_has_data, mixed, overlay, raw_overlay, render, side_by_side
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import IDENTITY_THETA, Float64Array, theta_to_matrix
+from vr.runtime.style import VIEWS, Style
 
 RGB_HW, IR_HW = (60, 90), (40, 70)
 MATRICES = {
@@ -130,8 +131,8 @@ def test_overlay_is_the_mixed_picture_with_a_badge_in_one_corner_only(state: Sta
 def test_notices_fit_every_size(size_hw: tuple[int, int]) -> None:
     ir, rgb = random_frame((32, 32), 1), np.full((*size_hw, 3), 60, np.uint8)
     refused = Alignment("refused", None, None, None, size_hw, ir)
-    for view in ("overlay", "side-by-side"):
-        picture = render(view, refused, rgb, 0.35)
+    for view in VIEWS:
+        picture = render(Style(view), refused, rgb)
         assert picture.shape[0] == size_hw[0]
     share = (overlay(refused, rgb, 0.35) != rgb).any(axis=2).mean()
     assert 0.05 < share < 0.9
@@ -143,7 +144,7 @@ def test_inputs_are_left_alone() -> None:
     states: list[State] = ["estimated", "held", "refused"]
     for state in states:
         matrix = None if state == "refused" else MATRICES["stretch"]
-        render("side-by-side", alignment(matrix, ir, state), rgb, 0.35)
+        render(Style("side-by-side"), alignment(matrix, ir, state), rgb)
     np.testing.assert_array_equal(ir, ir_before)
     np.testing.assert_array_equal(rgb, rgb_before)
 

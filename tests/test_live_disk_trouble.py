@@ -18,6 +18,7 @@ from tests.live_server import mjpeg_camera
 from tests.pipeline_parts import ListSink, Pairs, ShiftAligner
 from tests.sink_outputs import output
 from tests.small_disk import small_disk
+from vr.runtime.controls import Controls
 from vr.runtime.errors import OutputError
 from vr.runtime.estimation import EveryNth
 from vr.runtime.pipeline import Pipeline
@@ -205,8 +206,7 @@ def test_a_slow_disk_leaves_frames_out_and_holds_up_nobody(tmp_path: Path) -> No
     pipeline = Pipeline(
         *(pairs, EveryNth(ShiftAligner(), 1, RIGS["fixed"]), sinks, Stop(), seen.append),
         live=True,
-        view="overlay",
-        alpha=0.35,
+        controls=Controls(),
     )
     pipeline.start()
     while len(seen) < 150:

@@ -67,7 +67,7 @@ def test_values_reach_their_part() -> None:
         ("alpha", float("nan"), "--alpha is nan; expected 0"),
         ("fps", 0.0, "--fps is 0; expected a frame rate above 0"),
         ("frames", 0, "--frames is 0; expected 1 or more"),
-        ("view", "both", "unknown --view 'both'; expected one of overlay, side-by-side"),
+        ("view", "both", "unknown --view 'both'; expected one of overlay, rgb-edges"),
     ],
 )
 def test_a_value_out_of_bounds_is_named(key: str, value: Any, says: str) -> None:

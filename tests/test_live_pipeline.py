@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from tests.pipeline_parts import ListSink, Pairs, ShiftAligner
+from vr.runtime.controls import Controls
 from vr.runtime.errors import OutputError
 from vr.runtime.estimation import EveryNth
 from vr.runtime.handover import Handover
@@ -25,9 +26,7 @@ def build(
 ) -> Pipeline:
     watch = (lambda _output: None) if seen is None else seen.append
     estimation = EveryNth(aligner or ShiftAligner(), 1, RIGS["fixed"])
-    return Pipeline(
-        pairs, estimation, sinks, stop or Stop(), watch, live=live, view="overlay", alpha=0.35, frames=frames
-    )
+    return Pipeline(pairs, estimation, sinks, stop or Stop(), watch, live=live, controls=Controls(), frames=frames)
 
 
 def run(pipeline: Pipeline) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.faults.witness import Seen, Witness, recovered_at_s
 from vr.runtime import Aligner
-from vr.runtime.alignment import DEFAULT_ALPHA
+from vr.runtime.controls import Controls
 from vr.runtime.embedded import embedded_path
 from vr.runtime.estimation import estimation_for, parse_every
 from vr.runtime.pairing import PairingCounts, pair_sources
@@ -63,8 +63,7 @@ def live_run(aligner: Aligner, ir: str, rgb: str, seen: list[Seen]) -> Generator
         pipeline = Pipeline(
             *(pairing, estimation, [witness], stop, lambda _output: None),
             live=sources.rgb.live,
-            view="overlay",
-            alpha=DEFAULT_ALPHA,
+            controls=Controls(),
         )
         pipeline.start()
         try:

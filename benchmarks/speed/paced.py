@@ -14,7 +14,7 @@ from benchmarks.measure import summarise
 from benchmarks.speed.feeds import PacedCapture, Scene, draw_scene
 from benchmarks.speed.whole import Counting
 from vr.runtime import Aligner
-from vr.runtime.alignment import DEFAULT_ALPHA
+from vr.runtime.controls import Controls
 from vr.runtime.estimation import estimation_for, parse_every
 from vr.runtime.pairing import pair_sources
 from vr.runtime.pipeline import Pipeline
@@ -86,8 +86,7 @@ def run_paced(aligner: Aligner, scene: Scene, frames: int, every: str, sinks: li
     pipeline = Pipeline(
         *(pairing, estimation, sinks, Stop(), lambda _output: None),
         live=True,
-        view="overlay",
-        alpha=DEFAULT_ALPHA,
+        controls=Controls(),
         frames=frames,
     )
     pipeline.start()

@@ -16,6 +16,7 @@ from benchmarks.speed.feeds import SCENE_FPS, MemoryPairs, Scene, draw_scene
 from vr.runtime import Aligner
 from vr.runtime.alignment import DEFAULT_ALPHA
 from vr.runtime.batching import share
+from vr.runtime.controls import Controls
 from vr.runtime.cores import Shares, available_cores
 from vr.runtime.estimation import estimation_for, parse_every
 from vr.runtime.pipeline import Pipeline
@@ -70,8 +71,7 @@ def build_pipeline(aligner: Aligner, scene: Scene, frames: int, every: str, work
         Stop(),
         lambda _output: None,
         live=False,
-        view="overlay",
-        alpha=DEFAULT_ALPHA,
+        controls=Controls(),
         workers=workers,
     )
 
