@@ -109,7 +109,7 @@ def render(
     if hot_spot is not None and (xy := spot_in_rgb(alignment, hot_spot)) is not None:
         draw_hot_spot(aligned, hot_spot, xy)
     draw_notices(_badged(aligned, alignment.state), notices)
-    if style.view == "overlay":
+    if style.view != "side-by-side":
         return aligned
     label = _ALIGNED_LABEL if alignment.state != "refused" else NOT_ALIGNED.lower()
     return side_by_side(raw_overlay(alignment.ir, rgb_bgr, style.alpha, style.palette), aligned, (_RAW_LABEL, label))
