@@ -90,6 +90,10 @@ class RunOptions:
     log_format: str = "text"
     log_level: str | None = None
     status_file: Path | None = None
+    web: str | None = None
+    web_token: Path | None = None
+    web_name: str | None = None
+    web_folder: Path = Path("vr-recordings")
 
     def check(self) -> None:
         """Raises InputError for values that are none of the choices."""
