@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,7 +74,8 @@ def live(**given: Any) -> None:
     if given["print_config"]:
         _print_config(values, tables)
     else:
-        _run(live_options(values, tables), run_options(values), literal_secrets(set_here))
+        run = replace(run_options(values), given=frozenset(set_here))
+        _run(live_options(values, tables), run, literal_secrets(set_here))
 
 
 def _print_config(values: dict[str, Any], tables: "list[PairTable]") -> None:

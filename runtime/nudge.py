@@ -23,8 +23,10 @@ def nudged(
     p))` afterwards, so the result is theta o T^-1, with T^-1 in normalised coordinates.
     """
     to_normalised = pixel_to_normalised(rgb_hw)
-    back = compose(compose(to_normalised, invert(similarity(rgb_hw, move_xy, rotate_deg, scale, about_xy))),
-                   np.linalg.inv(to_normalised))
+    back = compose(
+        compose(to_normalised, invert(similarity(rgb_hw, move_xy, rotate_deg, scale, about_xy))),
+        np.linalg.inv(to_normalised),
+    )
     return compose(theta, back[:2])
 
 

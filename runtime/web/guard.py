@@ -77,7 +77,9 @@ class Guard:
     def _check_host(self, request: Request) -> None:
         host = request.headers.get("host", "")
         if not self._listening.accepts_host(_host_name(host)):
-            raise Refusal(421, f"this is not {host!r:.80}; expected the address that vr-live has printed, or --web-name")
+            raise Refusal(
+                421, f"this is not {host!r:.80}; expected the address that vr-live has printed, or --web-name"
+            )
 
     async def _check_token(self, request: Request) -> Response | None:
         token, is_page = self._listening.token, request.url.path == "/" and request.method == "GET"
@@ -90,7 +92,9 @@ class Guard:
         challenge = {"WWW-Authenticate": "Bearer"}
         if is_page:
             return HTMLResponse(_TOKEN_PAGE, 401, challenge)
-        raise Refusal(401, "the token is missing or wrong; expected Authorization: Bearer TOKEN, or its cookie", challenge)
+        raise Refusal(
+            401, "the token is missing or wrong; expected Authorization: Bearer TOKEN, or its cookie", challenge
+        )
 
     def _has_token(self, request: Request, token: str) -> bool:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")

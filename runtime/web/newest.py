@@ -23,6 +23,10 @@ class WebSink:
         """See `Troubled`: of the recording."""
         return self.recording.notice
 
+    def start(self, fps: float) -> None:
+        """Before the first output. fps: nominal, of the RGB camera."""
+        self.recording.start(fps)
+
     def write(self, output: Output) -> None:
         """See `Sink`."""
         self.newest = output

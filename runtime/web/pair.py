@@ -1,7 +1,6 @@
 """What the page may know of one pair, and what it may ask of it."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,18 +27,13 @@ _LARGEST_MOVE_PX, _LARGEST_SCALE = 10_000.0, 10.0
 _NUDGE_KEYS = ("move_xy", "rotate_deg", "scale", "about_xy", "reset")
 
 
-def _nothing() -> None:
-    return None
-
-
 @dataclass
 class WebPair:
     """One pair, as the server reaches it; every method may be called from any thread.
 
-    number: from 0, in addresses. celsius: of raw infrared frames, if they are temperatures. provider: of the model, as
-    soon as it is loaded. counts: of the pairing, None before it is there. dropped: outputs that sinks were too slow
-    for. offset_ms: between the cameras, where it is to be found. switching: name of a model that is being loaded.
-    keys: of the window, with what they do.
+    number: from 0, in addresses. celsius: of raw infrared frames, if they are temperatures. provider: of the model.
+    counts: of the pairing. dropped: outputs that sinks were too slow for. offset_ms: how much later the clock of the IR
+    camera is taken to be. switching: name of a model that is being loaded. keys: of the window, with what they do.
     """
 
     number: int
@@ -47,12 +41,12 @@ class WebPair:
     controls: Controls
     status: Status
     sink: WebSink
+    provider: Callable[[], str]
+    counts: Callable[[], PairingCounts]
+    dropped: Callable[[], int]
+    offset_ms: Callable[[], float]
+    switching: Callable[[], str | None]
     celsius: Celsius | None = None
-    provider: str | None = None
-    counts: Callable[[], PairingCounts | None] = _nothing
-    dropped: Callable[[], int] = lambda: 0
-    offset_ms: Callable[[], float | None] = _nothing
-    switching: Callable[[], str | None] = _nothing
     keys: tuple[tuple[str, str], ...] = ()
     _nudging: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -69,7 +63,7 @@ class WebPair:
             "modes": list(dict.fromkeys((None, self.controls.settings.mode))),
             "follow": list(FOLLOW),
             "keys": [{"key": key, "help": text} for key, text in self.keys],
-            "provider": self.provider,
+            "provider": self.provider(),
             "version": package_version(),
             "celsius": self.celsius is not None,
         }
@@ -124,7 +118,7 @@ class WebPair:
             "skew_ms": skew_ms(newest),
             "offset_ms": _rounded(self.offset_ms()),
             "estimate_age_s": _age_s(newest),
-            "provider": self.provider,
+            "provider": self.provider(),
             "model": self.controls.settings.model,
             "switching": self.switching(),
             "notices": list(now.notices),
@@ -142,7 +136,7 @@ class WebPair:
 
     def counters(self, now: PairStatus) -> dict[str, int]:
         """What was counted since the start."""
-        counts = self.counts() or PairingCounts()
+        counts = self.counts()
         return {
             **{state: now.states.get(state, 0) for state in ("estimated", "held", "refused")},
             "paired": counts.paired,
@@ -164,7 +158,7 @@ class WebPair:
 
 
 def shown_theta(alignment: Alignment | None) -> Float64Array:
-    """(2, 3) or (3, 3): the transform that is shown, of a flow the affine nearest to it; the plain stretch if refused."""
+    """(2, 3) or (3, 3): the transform that is shown, of a flow the nearest affine; the plain stretch if refused."""
     if alignment is None or alignment.state == "refused":
         return IDENTITY_THETA
     ir_hw = alignment.ir.shape[0], alignment.ir.shape[1]

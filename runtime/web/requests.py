@@ -22,7 +22,9 @@ async def read_object(request: Request) -> dict[str, Any]:
         async with asyncio.timeout(BODY_S):
             body = await _read_body(request)
     except TimeoutError:
-        raise Refusal(408, f"the body took too long; expected it within {BODY_S:g} s", {"Connection": "close"}) from None
+        raise Refusal(
+            408, f"the body took too long; expected it within {BODY_S:g} s", {"Connection": "close"}
+        ) from None
     try:
         found = json.loads(body, parse_constant=_no_number, parse_int=_whole_number, parse_float=_number)
     except (ValueError, RecursionError) as error:

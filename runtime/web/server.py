@@ -3,15 +3,13 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import uvicorn
 from starlette.routing import Router
 
 from vr.runtime.controls import Settings
-from vr.runtime.errors import VrError
 from vr.runtime.loggers import LOG
 from vr.runtime.web.api import Api
 from vr.runtime.web.connections import LimitedProtocol
@@ -53,7 +51,6 @@ class WebServer:
         self._is_closed = True
         self._thread.join(_JOIN_S)
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._listening.close()
 
     def _run(self) -> None:
         try:
@@ -103,17 +100,3 @@ def _config(app: Guard) -> uvicorn.Config:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
-
-
-@contextmanager
-def serving(pairs: Sequence[WebPair], listening: Listening, stopping: Callable[[], bool]) -> Generator[None]:
-    """Serves the pairs during the block. Raises VrError if the server does not start."""
-    server = WebServer(pairs, listening, stopping)
-    try:
-        server.start()
-    except RuntimeError as error:
-        raise VrError(f"the web server does not start: {error}") from error
-    try:
-        yield
-    finally:
-        server.close()

@@ -129,7 +129,9 @@ def operations(api: Api) -> list[Operation]:
         ),
         Operation("GET", f"{pair}/picture.jpg", "The newest.", api.picture, (_WIDTH,), kind=jpeg, statuses=(503,)),
         Operation("POST", f"{pair}/snapshot", "The newest picture.", api.snapshot, kind=png, statuses=(503,)),
-        Operation("POST", f"{pair}/recording", "Switch it.", api.record, body=_SWITCH, answer=recorded, statuses=(409,)),
+        Operation(
+            "POST", f"{pair}/recording", "Switch it.", api.record, body=_SWITCH, answer=recorded, statuses=(409,)
+        ),
         Operation("GET", f"{pair}/recordings", "The files of the pair.", api.recordings, answer=recorded),
         Operation("GET", "/api/recordings/{id}", "One file.", api.recorded_file, kind="video/mp4", statuses=(416,)),
         Operation("GET", f"{pair}/inspect", "What lies under a point.", api.inspect, _XY, answer=_OBJECT),
@@ -174,8 +176,8 @@ def openapi(listed: list[Operation]) -> Schema:
 
 
 _ABOUT = (
-    "Pairs of cameras are numbered from 0. Writes need Content-Type: application/json and, from a browser, the page's own "
-    "origin; a token, where one is set, comes as Authorization: Bearer TOKEN or as the page's cookie."
+    "Pairs of cameras are numbered from 0. Writes need Content-Type: application/json and, from a browser, the page's "
+    "own origin; a token, where one is set, comes as Authorization: Bearer TOKEN or as the page's cookie."
 )
 
 
