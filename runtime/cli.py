@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from inspect import Parameter, Signature
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -122,10 +123,9 @@ def _secrets(pairs: list[LiveOptions]) -> list[str]:
 def with_implied_values(words: Sequence[str]) -> list[str]:
     """The command line with `--web` as `--web=auto` where no value follows, which typer has no word for."""
     implied = {option.flag: option.implied for option in OPTIONS.values() if option.implied is not None}
-    following = [*words[1:], "-"]
     return [
-        f"{word}={implied[word]}" if word in implied and next_word.startswith("-") else word
-        for word, next_word in zip(words, following, strict=True)
+        f"{word}={implied[word]}" if word in implied and following.startswith("-") else word
+        for word, following in zip_longest(words, words[1:], fillvalue="-")
     ]
 
 
