@@ -98,8 +98,6 @@ class RunOptions:
     web_token: Path | None = None
     web_name: str | None = None
     web_folder: Path = Path("vr-recordings")
-    given: frozenset[str] = frozenset()
-    """Keys of what was said on the command line, which comes before what was kept."""
 
     @property
     def is_watched(self) -> bool:
