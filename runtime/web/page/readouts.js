@@ -10,7 +10,7 @@ const CARDS = [
   { key: "latency", title: "Latency", unit: "ms", digits: 0, of: (s) => s.latency_ms?.p50,
     more: (s) => (isNumber(s.latency_ms?.p95) ? `95 %: ${s.latency_ms.p95.toFixed(0)} ms` : "") },
   { key: "confidence", title: "Confidence", unit: "", digits: 2, of: (s) => s.confidence,
-    more: (s) => (isNumber(s.estimate_age_s) ? `estimated ${ago(s.estimate_age_s)}` : "") },
+    more: (s) => (isNumber(s.estimate_age_s) && s.alignment === "estimated" ? `estimated ${ago(s.estimate_age_s)}` : "") },
   { key: "skew", title: "Skew", unit: "ms", digits: 0, of: (s) => s.skew_ms, signed: true,
     more: (s) => "IR minus RGB" },
 ];
