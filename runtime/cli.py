@@ -1,6 +1,8 @@
 """`vr-live`: aligns and shows two cameras, streams or recordings. Its options are the table of `vr.runtime.options`."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,7 +74,8 @@ def live(**given: Any) -> None:
     if given["print_config"]:
         _print_config(values, tables)
     else:
-        _run(live_options(values, tables), run_options(values), literal_secrets(set_here))
+        run = replace(run_options(values), given=frozenset(set_here))
+        _run(live_options(values, tables), run, literal_secrets(set_here))
 
 
 def _print_config(values: dict[str, Any], tables: "list[PairTable]") -> None:
@@ -116,10 +119,20 @@ def _secrets(pairs: list[LiveOptions]) -> list[str]:
     return [secret for options in pairs for role in roles for secret in secrets_of(getattr(options, role), role)]
 
 
+def with_implied_values(words: Sequence[str]) -> list[str]:
+    """The command line with `--web` as `--web=auto` where no value follows, which typer has no word for."""
+    implied = {option.flag: option.implied for option in OPTIONS.values() if option.implied is not None}
+    following = [*words[1:], "-"]
+    return [
+        f"{word}={implied[word]}" if word in implied and next_word.startswith("-") else word
+        for word, next_word in zip(words, following, strict=True)
+    ]
+
+
 def main() -> None:
     """Entry point of the `vr-live` command."""
     with leave_stuck_threads():
-        cli_errors.run(app)
+        cli_errors.run(app, with_implied_values(sys.argv[1:]))
 
 
 if __name__ == "__main__":
