@@ -30,12 +30,22 @@ export class Hand extends EventTarget {
 
   /** Moves by so many steps of `px`, or scales or turns so that the picture's sides move by as much. */
   step({ move = [0, 0], scale = 0, rotate = 0 }, px = this.stepPx) {
-    const [w, h] = this.pair.rgbWh;
-    const middle = [(w - 1) / 2, (h - 1) / 2];
-    const share = (2 * px) / w;
+    const share = (2 * px) / this.pair.rgbWh[0];
     const degrees = (rotate * share * 180) / Math.PI;
-    const shift = move.map((steps) => steps * px);
-    this.pair.nudge(Similarity.about(middle, (1 + share) ** scale, degrees, shift));
+    this.#about((1 + share) ** scale, degrees, move.map((steps) => steps * px));
+  }
+
+  turn(degrees) {
+    this.#about(1, degrees);
+  }
+
+  scale(factor) {
+    this.#about(factor, 0);
+  }
+
+  #about(scale, degrees, move = [0, 0]) {
+    const middle = this.pair.rgbWh.map((side) => (side - 1) / 2);
+    this.pair.nudge(Similarity.about(middle, scale, degrees, move));
   }
 
   async #start() {

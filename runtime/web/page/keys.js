@@ -5,6 +5,8 @@ const ALPHA_STEP = 0.05;
 const SPLIT_STEP = 0.02;
 const LEVEL_STEP = 5;
 const COARSE_PX = 10;
+const TURN_DEG = 0.25;
+const SCALE = 1.005;
 
 export class Keys {
   /** parts: the page's parts that keys reach. */
@@ -24,23 +26,30 @@ export class Keys {
     if (!this.find("help").open) this.find("help").showModal();
   }
 
+  /** What each key does. label: as `runtime/keys.py` has it, where the window has the same key. */
   #table() {
     const click = (id) => () => this.find(id).click();
     return [
-      { keys: [..."123456789"], shown: ["1", "–", "9"], help: "a view", run: (key) => this.#view(Number(key) - 1) },
-      { keys: ["v"], help: "next view", run: () => this.#next("view", "views") },
-      { keys: ["p"], help: "next palette", run: () => this.#next("palette", "palettes") },
-      { keys: ["-", "+", "="], shown: ["−", "+"], help: "infrared share; while adjusting, scale", run: (key) => this.#share(key) },
-      { keys: ["[", "]"], help: "split line, or level of the view Threshold; while adjusting, turn", run: (key) => this.#bracket(key) },
-      { keys: ["e"], help: "estimate", run: () => this.pair.change({ follow: "estimate" }) },
-      { keys: [" "], shown: ["Space"], help: "hold, and estimate again", run: () => this.#hold() },
-      { keys: ["a"], help: "adjust by hand", run: click("adjust") },
-      { keys: ["s"], help: "snapshot", run: click("snapshot") },
-      { keys: ["r"], help: "record, and stop", run: click("record") },
-      { keys: ["f"], help: "full screen", run: click("full") },
-      { keys: ["t"], help: "next theme", run: click("theme") },
-      { keys: ["h", "?"], help: "this help", run: () => this.help() },
-      { keys: ["Escape"], shown: ["Esc"], help: "remove the mark, end adjusting", run: () => this.#escape() },
+      { keys: ["h", "?"], label: "h", shown: "h ?", help: "this help", run: () => this.help() },
+      { keys: ["v", "V"], label: "v V", help: "next, previous view", run: (key) => this.#next("view", "views", key === "V") },
+      { keys: [..."123456789"], label: "1 ... 9", help: "a view", run: (key) => this.#view(Number(key) - 1) },
+      { keys: ["+", "=", "-", "_"], label: "+ -", help: "more, less infrared", run: (key) => this.#slide("alpha", "-_".includes(key) ? -ALPHA_STEP : ALPHA_STEP, 1) },
+      { keys: ["p", "P"], label: "p P", help: "next, previous palette", run: (key) => this.#next("palette", "palettes", key === "P") },
+      { keys: [",", "."], label: ", .", help: "line of view Split to the left, right", run: (key) => this.#slide("split", key === "," ? -SPLIT_STEP : SPLIT_STEP, 1) },
+      { keys: ["[", "]"], label: "[ ]", help: "level of view Threshold down, up", run: (key) => this.#slide("ir_above", key === "[" ? -LEVEL_STEP : LEVEL_STEP, 255) },
+      { keys: [" ", "e"], label: "Space e", help: "hold the transform, or estimate it again", run: () => this.#hold() },
+      { keys: [], label: "arrows", shown: "← → ↑ ↓", own: "on the picture, while adjusting: move infrared by 1 px, with Shift by 10" },
+      { keys: ["<", ">"], label: "< >", help: "turn infrared", run: (key) => this.hand.turn(key === "<" ? -TURN_DEG : TURN_DEG) },
+      { keys: ["{", "}"], label: "{ }", help: "make infrared smaller, larger", run: (key) => this.hand.scale(key === "{" ? 1 / SCALE : SCALE) },
+      { keys: ["n"], label: "n", help: "forget what was set by hand, and estimate", run: () => this.pair.reset() },
+      { keys: ["m"], label: "m", help: "next model", run: () => this.#next("model", "models", false) },
+      { keys: ["s"], label: "s", own: "snapshot", run: click("snapshot") },
+      { keys: ["r"], label: "r", help: "start or stop a recording", run: click("record") },
+      { keys: ["a"], own: "adjust by hand", shown: "a", run: click("adjust") },
+      { keys: ["f"], own: "full screen", shown: "f", run: click("full") },
+      { keys: ["t"], own: "next theme", shown: "t", run: click("theme") },
+      { keys: [], shown: "Enter", own: "on the picture: mark the middle; arrows then move the mark" },
+      { keys: ["Escape"], shown: "Esc", own: "remove the mark, end adjusting", run: () => this.#escape() },
     ];
   }
 
@@ -52,10 +61,10 @@ export class Keys {
       event.preventDefault();
       return;
     }
-    const entry = this.table.find(({ keys }) => keys.includes(event.key.length === 1 ? event.key.toLowerCase() : event.key));
+    const entry = this.table.find(({ keys }) => keys.includes(event.key));
     if (!entry) return;
     event.preventDefault();
-    entry.run(event.key.toLowerCase());
+    entry.run(event.key);
   }
 
   /** Arrows on the picture move the infrared picture while adjusting, else the mark or the split line. */
@@ -64,7 +73,6 @@ export class Keys {
     if (!move || (target !== this.find("frame") && target !== document.body)) return false;
     if (this.hand.active) this.hand.step({ move }, shiftKey ? COARSE_PX : 1);
     else if (this.inspector.point) this.inspector.step(...move.map((steps) => steps * (shiftKey ? COARSE_PX : 1)));
-    else if (this.pair.settings.view === "split" && move[0]) this.#slide("split", move[0] * SPLIT_STEP, 1);
     else return false;
     return true;
   }
@@ -80,22 +88,10 @@ export class Keys {
     if (view) this.pair.change({ view });
   }
 
-  #next(key, list) {
+  #next(key, list, back) {
     const values = this.pair.info[list] || [];
-    this.pair.change({ [key]: values[(values.indexOf(this.pair.settings[key]) + 1) % values.length] });
-  }
-
-  #share(key) {
-    const sign = key === "-" ? -1 : 1;
-    if (this.hand.active) this.hand.step({ scale: sign });
-    else this.#slide("alpha", sign * ALPHA_STEP, 1);
-  }
-
-  #bracket(key) {
-    const sign = key === "[" ? -1 : 1;
-    if (this.hand.active) this.hand.step({ rotate: sign });
-    else if (this.pair.settings.view === "threshold") this.#slide("ir_above", sign * LEVEL_STEP, 255);
-    else if (this.pair.settings.view === "split") this.#slide("split", sign * SPLIT_STEP, 1);
+    const at = values.indexOf(this.pair.settings[key]) + (back ? -1 : 1);
+    if (values.length) this.pair.change({ [key]: values[(at + values.length) % values.length] });
   }
 
   #slide(key, by, most) {
@@ -104,7 +100,7 @@ export class Keys {
   }
 
   #hold() {
-    this.pair.change({ follow: this.pair.settings.follow === "hold" ? "estimate" : "hold" });
+    this.pair.change({ follow: this.pair.settings.follow === "estimate" ? "hold" : "estimate" });
   }
 
   #escape() {
@@ -114,11 +110,11 @@ export class Keys {
 
   #list() {
     this.find("version").textContent = this.pair?.info.version ? `vr-live ${this.pair.info.version}` : "";
-    const rows = [...this.table, { shown: ["↑", "↓", "←", "→"], help: "on the picture: move by 1 px, with Shift by 10" }];
-    this.find("help-keys").replaceChildren(...rows.map(({ keys, shown, help }) => {
+    const told = new Map((this.pair?.info.keys || []).map(({ key, help }) => [key, help]));
+    this.find("help-keys").replaceChildren(...this.table.map(({ label, shown, help, own }) => {
       const [line, names, text] = ["div", "dt", "dd"].map((tag) => document.createElement(tag));
-      names.append(...(shown || keys).map((name) => keycap(name)));
-      text.textContent = help;
+      names.append(...(shown || label).split(" ").map(keycap));
+      text.textContent = own || told.get(label) || help;
       line.append(names, text);
       return line;
     }));
@@ -126,6 +122,6 @@ export class Keys {
 }
 
 function keycap(name) {
-  if (name === "–") return " – ";
+  if (name === "...") return "to";
   return Object.assign(document.createElement("kbd"), { textContent: name });
 }
