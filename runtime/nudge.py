@@ -51,4 +51,4 @@ def fitted_affine(source_map_xy: Float64Array, step: int = 8) -> Float64Array:
     known = np.isfinite(points).all(axis=1)
     grid = np.column_stack([xs.ravel(), ys.ravel(), np.ones(xs.size)])
     solution, *_ = np.linalg.lstsq(grid[known], points[known], rcond=None)
-    return solution.T
+    return np.asarray(solution.T, np.float64)

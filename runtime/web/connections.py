@@ -34,15 +34,14 @@ class LimitedProtocol(H11Protocol):
         super().__init__(config, server_state, {**app_state, "abort": self._abort}, _loop)
         self.logger = _LOG
         self._deadline: asyncio.TimerHandle | None = None
+        self._silent_since_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
+        self._expect_head()
         if len(self.connections) > MOST_CONNECTIONS:
-            transport.write(_BUSY)
-            transport.close()
-        else:
-            self._expect_head()
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -68,7 +67,20 @@ class LimitedProtocol(H11Protocol):
     def _unsupported_upgrade_warning(self) -> None:
         """The request is answered as if it did not ask for another protocol."""
 
+    def _make_room(self) -> None:
+        """Whoever has said nothing for longest goes, this connection itself if all others are busy."""
+        silent = [one for one in self.connections if isinstance(one, LimitedProtocol) and one._is_silent]
+        longest = min(silent, key=lambda one: one._silent_since_s, default=self)
+        longest.transport.write(_BUSY)
+        longest.transport.close()
+        self.connections.discard(longest)
+
+    @property
+    def _is_silent(self) -> bool:
+        return self.conn.their_state is h11.IDLE and not self.transport.is_closing()
+
     def _expect_head(self) -> None:
+        self._silent_since_s = self.loop.time()
         self._expect(HEAD_S, self._too_slow)
 
     def _expect(self, within_s: float, otherwise: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ from vr.runtime.errors import InputError
 from vr.runtime.geometry import apply_matrix
 from vr.runtime.preprocess import to_8bit, to_bgr
 from vr.runtime.sinks.base import Output
+from vr.runtime.sources.base import Stamped
 from vr.runtime.thermal.hot_spot import Celsius
 
 
@@ -26,19 +27,27 @@ def inspect(newest: Output | None, x: float, y: float, celsius: Celsius | None) 
         raise InputError(f"the point {x:g}, {y:g} lies outside; expected 0 to {w - 1} and 0 to {h - 1}")
     column, row = min(w - 1, max(0, round(x))), min(h - 1, max(0, round(y)))
     blue_green_red = to_bgr(newest.rgb.frame[row : row + 1, column : column + 1])[0, 0]
-    found = {"rgb": [int(one) for one in blue_green_red[::-1]], "ir": None, "ir_xy": None, "celsius": None}
-    at_ir_xy = None if newest.alignment is None else _source_point(newest.alignment, x, y)
-    if newest.ir is None or newest.alignment is None or at_ir_xy is None:
-        return {**found, "has_data": False}
-    found["ir_xy"] = [round(one, 2) for one in at_ir_xy]
-    ir = newest.ir
-    ir_column, ir_row = round(at_ir_xy[0]), round(at_ir_xy[1])
-    if not (0 <= ir_column < ir.frame.shape[1] and 0 <= ir_row < ir.frame.shape[0]):
-        return {**found, "has_data": False}
-    found["ir"] = round(float(np.mean(to_8bit(ir.frame)[ir_row, ir_column])))
-    if celsius is not None and ir.raw is not None:
-        found["celsius"] = round(celsius.scale * float(ir.raw[ir_row, ir_column]) + celsius.offset, 2)
-    return {**found, "has_data": bool(newest.alignment.warper.has_data[row, column])}
+    alignment = newest.alignment
+    ir_xy = None if alignment is None else _source_point(alignment, x, y)
+    sees = alignment is not None and bool(alignment.warper.has_data[row, column])
+    return {
+        "rgb": [int(level) for level in blue_green_red[::-1]],
+        "ir_xy": None if ir_xy is None else [round(one, 2) for one in ir_xy],
+        **_of_infrared(newest.ir, ir_xy, celsius),
+        "has_data": sees,
+    }
+
+
+def _of_infrared(ir: Stamped | None, ir_xy: tuple[float, float] | None, celsius: Celsius | None) -> dict[str, Any]:
+    """Level and temperature of the nearest pixel; None outside."""
+    if ir is None or ir_xy is None:
+        return {"ir": None, "celsius": None}
+    column, row = (round(one) for one in ir_xy)
+    if not (0 <= column < ir.frame.shape[1] and 0 <= row < ir.frame.shape[0]):
+        return {"ir": None, "celsius": None}
+    level = to_8bit(ir.frame)[row, column]
+    degrees = None if celsius is None or ir.raw is None else celsius.scale * float(ir.raw[row, column]) + celsius.offset
+    return {"ir": round(float(np.mean(level))), "celsius": None if degrees is None else round(degrees, 2)}
 
 
 def _source_point(alignment: Alignment, x: float, y: float) -> tuple[float, float] | None:

@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vr.runtime.errors import InputError
@@ -136,7 +136,7 @@ def _bound(place: Place) -> socket.socket:
     failure: OSError | None = None
     for port in ports:
         try:
-            return _bind(place.host, port)
+            return open_socket(replace(place, port=port))
         except OSError as error:
             failure = error
     assert failure is not None
@@ -146,8 +146,9 @@ def _bound(place: Place) -> socket.socket:
     ) from failure
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+def open_socket(place: Place) -> socket.socket:
+    """Listens there. Raises OSError."""
+    infos = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # localhost may come as ::1 first; what is typed most is 127.0.0.1.
     family, kind, protocol, _, address = min(infos, key=lambda info: info[0] != socket.AF_INET)
     opened = socket.socket(family, kind, protocol)
