@@ -131,13 +131,22 @@ export class Readouts {
 
   #showNotices(notices) {
     const texts = notices.map((notice) => notice.text || String(notice));
-    if (texts.join("\n") === this.noticed) return;
-    this.noticed = texts.join("\n");
-    this.find("notices").replaceChildren(...texts.map((text) => {
+    const list = this.find("notices");
+    while (list.children.length > texts.length) list.lastChild.remove();
+    while (list.children.length < texts.length) {
       const item = element("li");
-      item.append(icon("i-notice"), text);
-      return item;
-    }));
+      item.append(icon("i-notice"), element("span"));
+      list.append(item);
+    }
+    texts.forEach((text, i) => { list.children[i].lastChild.textContent = text; });
+    this.#sayNotices(texts);
+  }
+
+  /** Once each: what changes in a notice are the seconds that it counts. */
+  #sayNotices(texts) {
+    const plain = texts.map((text) => text.replace(/\d+/g, "")).join("\n");
+    if (plain !== this.noticed && texts.length) this.find("said").textContent = texts.join(". ");
+    this.noticed = plain;
   }
 
   #showDetails(status) {
