@@ -13,8 +13,14 @@ from vr.runtime.web.refusals import Refusal
 from vr.runtime.web.streams import deliver, finish
 
 PAGE = Path(__file__).parent / "page"
-PAGE_FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}
-_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+LOGIN_PAGE = PAGE / "login.html"
+PAGE_FILES = {"/": "index.html"} | {
+    f"/{path.name}": path.name for path in sorted(PAGE.glob("*.*")) if path.suffix in TYPES and path.suffix != ".html"
+}
+"""Address to name, listed once: nothing else of the disk can be asked for."""
+OPEN_FILES = ("/theme.css", "/style.css", "/theme.js", "/icon.svg")
+"""Those that the page which asks for the token needs; they say nothing of the pairs."""
 _CHUNK_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 
@@ -26,7 +32,7 @@ async def page_file(request: Request) -> Response:
         data = path.read_bytes()
     except OSError:
         raise Refusal(404, f"{path.name} is not part of this installation") from None
-    return Response(data, media_type=_TYPES[path.suffix], headers={"Cache-Control": "no-cache"})
+    return Response(data, media_type=TYPES[path.suffix], headers={"Cache-Control": "no-cache"})
 
 
 class Download:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vr.runtime.errors import VrError
 from vr.runtime.loggers import LOG
+from vr.runtime.web.files import LOGIN_PAGE, OPEN_FILES
 from vr.runtime.web.listening import Listening
 from vr.runtime.web.refusals import Refusal, ViewerTooSlow
 
@@ -26,12 +27,6 @@ _HEADERS = {
     b"cross-origin-resource-policy": b"same-origin",
     b"cache-control": b"no-store",
 }
-_TOKEN_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>vr-live</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head><body><main><h1>vr-live</h1>
-<p>This page needs the token that vr-live has printed where it was started.</p>
-<form action="/" method="get"><label>Token <input name="token" type="password" autocomplete="current-password" required>
-</label> <button>Open</button></form></main></body></html>
-"""
 
 
 class Guard:
@@ -86,12 +81,12 @@ class Guard:
         given = parse_qs(request.url.query, keep_blank_values=True).get("token") if is_page else None
         if given is not None and (token is None or _is_same(given[0], token)):
             return self._with_cookie(token)
-        if token is None or self._has_token(request, token):
+        if token is None or request.url.path in OPEN_FILES or self._has_token(request, token):
             return None
         await asyncio.sleep(WRONG_TOKEN_DELAY_S)
         challenge = {"WWW-Authenticate": "Bearer"}
         if is_page:
-            return HTMLResponse(_TOKEN_PAGE, 401, challenge)
+            return HTMLResponse(LOGIN_PAGE.read_bytes(), 401, challenge)
         raise Refusal(
             401, "the token is missing or wrong; expected Authorization: Bearer TOKEN, or its cookie", challenge
         )

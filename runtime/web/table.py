@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from vr.runtime.option import Option
 from vr.runtime.options import OPTIONS
 from vr.runtime.version import package_version
 from vr.runtime.web.api import WIDTHS, Api
-from vr.runtime.web.files import PAGE_FILES, page_file
+from vr.runtime.web.files import PAGE_FILES, TYPES, page_file
 
 Schema = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response | ASGIApp]]
@@ -104,11 +105,12 @@ def operations(api: Api) -> list[Operation]:
     pair, recorded = "/api/pairs/{number:int}", {"$ref": "#/components/schemas/Recordings"}
     settings, status = {"$ref": "#/components/schemas/Settings"}, {"$ref": "#/components/schemas/Status"}
     listed = {"type": "array", "items": _OBJECT}
-    html, jpeg, png = "text/html", "image/jpeg", "image/png"
+    jpeg, png = "image/jpeg", "image/png"
     found: list[Operation] = [
-        Operation("GET", "/", "The page.", page_file, kind=html),
-        Operation("GET", "/app.js", "Its program.", page_file, kind="text/javascript"),
-        Operation("GET", "/style.css", "Its style.", page_file, kind="text/css"),
+        *(
+            Operation("GET", path, "The page, or a part of it.", page_file, kind=TYPES[Path(name).suffix])
+            for path, name in PAGE_FILES.items()
+        ),
         Operation("GET", "/healthz", "The worst state of all pairs.", api.health, answer=_OBJECT, statuses=(503,)),
         Operation("GET", "/metrics", "Figures for Prometheus.", api.metrics, kind="text/plain"),
         Operation("GET", "/api/pairs", "All pairs, and what may be chosen.", api.list_pairs, answer=listed),
@@ -136,7 +138,6 @@ def operations(api: Api) -> list[Operation]:
         Operation("GET", "/api/recordings/{id}", "One file.", api.recorded_file, kind="video/mp4", statuses=(416,)),
         Operation("GET", f"{pair}/inspect", "What lies under a point.", api.inspect, _XY, answer=_OBJECT),
     ]
-    assert set(PAGE_FILES) <= {operation.path for operation in found}
     return found
 
 
