@@ -22,6 +22,7 @@ from vr.runtime.person_masks import PersonMasks
 from vr.runtime.pipeline import Pipeline
 from vr.runtime.providers import BUILDING_ENGINES
 from vr.runtime.report import LiveReport, LiveStats
+from vr.runtime.rig_transform import rig_theta
 from vr.runtime.rigs import rig_prior
 from vr.runtime.session import Runner, Session, builds_engines
 from vr.runtime.sinks import (
@@ -318,10 +319,14 @@ def load_aligners(pairs: Sequence[LiveOptions], threads: int, say: Say) -> Seque
     runner: Runner = session if len(pairs) == 1 else share(session, len(pairs), available_cores(), threads)
     if first.mode == "mask":
         masks = [PersonMasks.load(one.masks, one.provider, threads) for one in pairs]
-    return [
+    aligners = [
         Aligner(runner, one.rig, one.search, None if masks is None else masks[number])
         for number, one in enumerate(pairs)
     ]
+    for aligner, one in zip(aligners, pairs, strict=True):
+        if one.rig_transform is not None:
+            aligner.start_from(rig_theta(one.rig_transform))
+    return aligners
 
 
 def _load_device_aligner(path: Path, options: LiveOptions, threads: int, say: Say) -> DeviceAligner:
@@ -329,6 +334,8 @@ def _load_device_aligner(path: Path, options: LiveOptions, threads: int, say: Sa
         raise InputError(
             f"{path} is an overlay graph, which takes frames as they are; --mode mask needs an estimate graph"
         )
+    if options.rig_transform is not None:
+        raise InputError(f"{path} is an overlay graph, which looks once; --rig-transform needs an estimate graph")
     if options.palette != "none":
         raise InputError(f"{path} is an overlay graph, which draws by itself; --palette needs an estimate graph")
     alpha = options.alpha if options.window or options.record is not None else None
