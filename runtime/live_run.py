@@ -14,6 +14,7 @@ from vr.runtime.loading import AnyAligner, Say, load_aligners, model_choices
 from vr.runtime.pairing import LoopedPairing, PacedPairing, Pairing, TimeRule, pair_sources
 from vr.runtime.pipeline import Pipeline
 from vr.runtime.report import LiveReport, LiveStats
+from vr.runtime.rig_transform import rig_transform
 from vr.runtime.rigs import rig_prior
 from vr.runtime.sinks import (
     FlowSink,
@@ -178,6 +179,7 @@ class LiveRun:
         estimation = Steered(
             estimation_for(self._aligner, parse_every(options.estimate_every), rig_prior(options.rig), live, workers),
             self.controls,
+            None if options.rig_transform is None else rig_transform(options.rig_transform),
         )
         self._pipeline = Pipeline(
             self._pairing,
