@@ -100,11 +100,15 @@ class RunOptions:
     log_format: str = "text"
     log_level: str | None = None
     status_file: Path | None = None
+    web: str | None = None
+    web_token: Path | None = None
+    web_name: str | None = None
+    web_folder: Path = Path("vr-recordings")
 
     @property
     def is_watched(self) -> bool:
         """Whether people look at the run from elsewhere, and change its settings."""
-        return False
+        return self.web is not None
 
     def check(self) -> None:
         """Raises InputError for values that are none of the choices."""
