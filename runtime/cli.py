@@ -1,6 +1,7 @@
 """`vr-live`: aligns and shows two cameras, streams or recordings. Its options are the table of `vr.runtime.options`."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,7 +73,8 @@ def live(**given: Any) -> None:
     if given["print_config"]:
         _print_config(values, tables)
     else:
-        _run(live_options(values, tables), run_options(values), literal_secrets(set_here))
+        run = replace(run_options(values), given=frozenset(set_here))
+        _run(live_options(values, tables), run, literal_secrets(set_here))
 
 
 def _print_config(values: dict[str, Any], tables: "list[PairTable]") -> None:
