@@ -68,11 +68,11 @@ class LiveRun:
         self._options, self._stop, self._process = options, stop, process
         self._files = _open_files(options)
         self._sinks: list[Sink] = [sink for sink, _ in self._files]
-        if options.window and process.shows:
-            self._sinks.append(WindowSink(stop, options.name))
         self._stats, self._thermal = LiveStats(), ThermalConditioner(self._options.thermal)
         self._offset = OffsetFinder() if options.finds_offset and is_camera(options.ir) else None
         self.status, self.controls = Status(options.name), Controls(Settings.of(options), model_choices(options.model))
+        if options.window and process.shows:
+            self._sinks.append(WindowSink(stop, options.name, self.controls))
         self._opened = OpenedSources(options, self._steps)
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
