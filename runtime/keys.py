@@ -68,12 +68,12 @@ def _set(controls: Controls, setting: str, value: Any) -> str:
 
 
 def _next(setting: str, choices: Callable[[Controls], tuple[str, ...]], back: str = "") -> Callable[..., str]:
-    """The next of some choices, around the end; the one before with the key `back`."""
+    """The next of some choices, around the end; the one before with one of the keys `back`."""
 
     def act(key: str, controls: Controls, _actions: Actions) -> str:
         names = choices(controls)
         at = names.index(getattr(controls.settings, setting))
-        return _set(controls, setting, names[(at + (-1 if key == back else 1)) % len(names)])
+        return _set(controls, setting, names[(at + (-1 if key and key in back else 1)) % len(names)])
 
     return act
 
@@ -134,12 +134,13 @@ def _ask(action: Callable[[Actions], Callable[[], object] | None]) -> Callable[.
     return act
 
 
+# OpenCV's windows of Qt do not tell capitals: V and P are there for others.
 KEYS: tuple[Key, ...] = (
     Key(("h",), "h", "show or hide this list", _ask(lambda actions: actions.toggle_help)),
-    Key(("v", "V"), "v V", "next, previous view", _next("view", lambda _: VIEWS, "V")),
+    Key(("v", "b", "V"), "v b", "next, previous view", _next("view", lambda _: VIEWS, "bV")),
     Key(tuple("123456789"), "1 ... 9", f"view {VIEWS[0]} ... {VIEWS[-1]}", _view_of_number),
     Key(("+", "=", "-", "_"), "+ -", "more, less infrared (alpha)", _by("alpha", ALPHA_STEP, (0.0, 1.0), ("-", "_"))),
-    Key(("p", "P"), "p P", "next, previous palette of infrared", _next("palette", lambda _: DISPLAY, "P")),
+    Key(("p", "o", "P"), "p o", "next, previous palette of infrared", _next("palette", lambda _: DISPLAY, "oP")),
     Key((",", "."), ", .", "line of view split to the left, right", _by("split", SPLIT_STEP, (0.0, 1.0), (",",))),
     Key(("[", "]"), "[ ]", "level of view threshold down, up", _by("ir_above", LEVEL_STEP, (0, 255), ("[",))),
     Key(("Space", "e"), "Space e", "hold the transform, or estimate it again", _hold),

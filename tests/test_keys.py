@@ -33,7 +33,13 @@ def test_no_key_means_two_things() -> None:
 
 
 @pytest.mark.parametrize(
-    ("forward", "back", "setting", "names"), [("v", "V", "view", VIEWS), ("p", "P", "palette", DISPLAY)]
+    ("forward", "back", "setting", "names"),
+    [
+        ("v", "V", "view", VIEWS),
+        ("v", "b", "view", VIEWS),
+        ("p", "P", "palette", DISPLAY),
+        ("p", "o", "palette", DISPLAY),
+    ],
 )
 def test_v_and_p_go_through_all_and_around(forward: str, back: str, setting: str, names: tuple[str, ...]) -> None:
     one = controls()
