@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vr.runtime.alignment import Alignment, State
 from vr.runtime.contract import ModelInfo
@@ -15,12 +15,13 @@ from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError, ModelError
 from vr.runtime.evidence import Transform
 from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, theta_to_matrix, to_3x3
+from vr.runtime.guesses import is_sane
 from vr.runtime.lazy import lazy
 from vr.runtime.mask import dice
 from vr.runtime.person_masks import MaskPair, PersonMasks
 from vr.runtime.preprocess import MODES, Frame, check_frame, network_input, to_8bit, to_gray, view_input
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
-from vr.runtime.search import DEFAULT_SEARCH, REFUSE_BELOW, Answer, Views, check_search, is_sane, search_for
+from vr.runtime.search import DEFAULT_SEARCH, REFUSE_BELOW, Answer, Views, check_search, check_start, search_for
 from vr.runtime.session import Runner, Session
 from vr.runtime.temporal import DenseFilter, TemporalFilter, ThetaFilter, corner_distance
 from vr.runtime.warp import Warper, flow_source_map, warp_map, warp_matrix
@@ -62,17 +63,17 @@ class PairLook:
         self._moving = network_input(self._ir, self._info.size_hw, self._info.mode)
         self._fixed = network_input(self._rgb, self._info.size_hw, self._info.mode)
         self.has_content = not fault and _has_content(self._moving, self._fixed)
-        self._ahead: Answer | None = None
+        self._ahead: tuple[Transform | None, Answer] | None = None
         self._spend("preprocess", start)
 
-    def look_ahead(self) -> None:
-        """Asks for the answer without a prior already now."""
-        self._ahead = self()
+    def look_ahead(self, prior: Transform | None = None) -> None:
+        """Asks for the answer under the prior that will be asked for first, in all likelihood, already now."""
+        self._ahead = prior, self(prior)
 
     def __call__(self, prior: Transform | None = None) -> Answer:
         """The network's answer under a prior; confidence 0 where there is nothing to see."""
-        if prior is None and self._ahead is not None:
-            return self._ahead
+        if self._ahead is not None and prior is self._ahead[0]:
+            return self._ahead[1]
         views = None if prior is None else Views.of(prior)
         start = time.perf_counter()
         moving, fixed = (self._moving, self._fixed) if views is None else self._seen_through(views)
@@ -202,6 +203,20 @@ class Aligner:
         """What onnxruntime really runs the model on: cpu, cuda, tensorrt or openvino."""
         return self._session.provider
 
+    def start_from(self, theta: ArrayLike | None) -> None:
+        """Makes estimates begin at a transform that is roughly known: one that was set by hand, or when the rig was
+        calibrated. It forgets the video so far; the start itself outlives `reset`.
+
+        The network sees pairs through it, and adds what is missing. So nothing is shown because of it alone, but far
+        turns and other fields of view are found at the first look. If it misses 5 times in a row, every other look is
+        without it. theta: (2, 3) or (3, 3); None begins without, as at first. Raises InputError for one that cannot be
+        that of two cameras of one scene, and for a model that cannot use it: dense, not of grey frames, or without
+        confidence.
+        """
+        start = check_start(None if theta is None else np.asarray(theta, dtype=np.float64), self.info)
+        self._search.start_from(start)
+        self.reset()
+
     def reset(self) -> None:
         """Forgets the video so far, for example before another one."""
         self._filter.reset()
@@ -241,7 +256,7 @@ class Aligner:
         several threads at once. Raises InputError for a wrong frame.
         """
         look = PairLook(self._session, ir, rgb)
-        look.look_ahead()
+        look.look_ahead(self._search.prior)
         return look
 
     def finish(self, look: PairLook, time_s: float | None = None) -> Alignment:

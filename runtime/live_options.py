@@ -17,7 +17,7 @@ from vr.runtime.search import DEFAULT_SEARCH
 from vr.runtime.sources import SourceOptions
 from vr.runtime.sources.opening import is_camera
 from vr.runtime.storage import StorageOptions
-from vr.runtime.style import DEFAULT_IR_ABOVE, DEFAULT_SPLIT, View
+from vr.runtime.style import DEFAULT_IR_ABOVE, DEFAULT_SPLIT, Follow, View
 from vr.runtime.thermal import ThermalOptions
 
 
@@ -39,6 +39,10 @@ class LiveOptions:
     palette: str = "none"
     split: float = DEFAULT_SPLIT
     ir_above: int = DEFAULT_IR_ABOVE
+    follow: Follow = "estimate"
+    keep: Path | None = None
+    realtime: bool = False
+    loop: bool = False
     frames: int | None = None
     window: bool = True
     record: Path | None = None
@@ -90,6 +94,11 @@ class RunOptions:
     log_format: str = "text"
     log_level: str | None = None
     status_file: Path | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether people look at the run from elsewhere, and change its settings."""
+        return False
 
     def check(self) -> None:
         """Raises InputError for values that are none of the choices."""

@@ -161,6 +161,13 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             pair=True,
         ),
         Option(
+            "follow",
+            str,
+            "estimate, or hand: no estimates, the transform that was set by hand is shown as it is.",
+            choices=("estimate", "hand"),
+            pair=True,
+        ),
+        Option(
             "search",
             str,
             "Where one look is not sure. none: refuse; near: try somewhat turned and scaled views; "
@@ -237,7 +244,18 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             pair=True,
             metavar="NAME",
         ),
+        Option("realtime", bool, "Play recordings at the speed at which they were taken; --web does.", pair=True),
+        Option("loop", bool, "Play recordings again and again, until stopped.", pair=True),
         Option("window", bool, "Show the picture on the screen."),
+        Option(
+            "keep",
+            Path,
+            "Keep what is changed on the page in this file, and begin with it; default: one file per rig in the user's "
+            "state folder; none: forget it.",
+            pair=True,
+            built_in=("none",),
+            example="none",
+        ),
     ),
     "Files": (
         Option(

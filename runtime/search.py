@@ -8,17 +8,19 @@ The frame that sees more is cut to what the other one sees, so both keep their d
 The network's answer `added` maps v to u, so the whole transform is `ir o added o rgb^-1`.
 
 The near guesses are some degrees of turn and a somewhat larger or smaller picture: what the network bridges too, but
-not in every scene. The wide ones (`HYPOTHESES`) go all round in steps of 30 degrees, through half, the same and twice
-the field of view, and to the sides. A first look is a weak witness: a right guess that is far from the truth is as
-unsure as a wrong one. So the surest answers become priors themselves. A true one then lies near the identity, where the
-network is surest, and stays where it is; it has to be surer than a plain answer, because so many guesses are so many
-chances to be wrong.
+not in every scene. The wide ones go all round in steps of 30 degrees, through half, the same and twice the field of
+view, and to the sides (`vr.runtime.guesses`). A first look is a weak witness: a right guess that is far from the truth
+is as unsure as a wrong one. So the surest answers become priors themselves. A true one then lies near the identity,
+where the network is surest, and stays where it is; it has to be surer than a plain answer, because so many guesses are
+so many chances to be wrong.
+
+A *start* (`Search.start_from`) is a guess that somebody made for this rig: by hand, or when it was set up. Looks begin
+with it; what it leaves is usually so little that one look is enough. Nothing is shown that the network does not
+confirm, and a start that is wrong costs some frames.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -27,30 +29,19 @@ from numpy.typing import ArrayLike
 from vr.runtime.contract import ModelInfo
 from vr.runtime.errors import InputError
 from vr.runtime.evidence import Transform
-from vr.runtime.geometry import (
-    CORNERS,
-    Float64Array,
-    SizeHw,
-    apply_matrix,
-    compose,
-    grid_points,
-    invert,
-    matrix_to_theta,
-    to_3x3,
-)
+from vr.runtime.geometry import Float64Array, SizeHw, apply_matrix, compose, invert, theta_of_numbers
+from vr.runtime.guesses import HYPOTHESES, NEAR, affine_of, overlaps, scale_of, turn_and_scale
 from vr.runtime.temporal import corner_distance
 
 SEARCHES = ("none", "near", "wide")
 DEFAULT_SEARCH = "near"
-SHIFT = 0.25
-"""Step of the guesses aside, in sides of the frame that sees less."""
-MAX_DIAGONAL_RARITY = 5.0
-"""Rarer guesses are shifted along one axis only."""
 TRIES_PER_FRAME, NEAR_TRIES_PER_FRAME = 6, 2
 """So many guesses per frame of a video, so that a live picture goes on while nothing is found."""
 FINALISTS, NEAR_FINALISTS = 3, 1
 """So many of a frame's answers, the surest ones, are looked at again, at most `LOOKS` times each."""
 LOOKS = 3
+START_PATIENCE = 5
+"""So many looks in a row through a start may miss; then every other one is without it, until one of either is right."""
 REFUSE_BELOW = 0.5
 """Estimates of lower confidence are refused."""
 FINALIST_CONFIDENCE = 0.1
@@ -60,11 +51,6 @@ SURE = 0.8
 """A plain answer that is less sure is looked at again: a wrong one loses confidence, a right one comes nearer."""
 SETTLED_FRAMES = 0.03
 """By how many frame sides of the one that sees less a look may still move a corner of what is found."""
-SCALE_RANGE = (0.33, 3.0)
-MAX_STRETCH = 1.5
-"""How much longer a circle may become than wide; square pixels would give 1."""
-MIN_OVERLAP = 0.25
-"""Share of the frame that sees less which the other one has to see too."""
 
 
 def check_search(name: str) -> None:
@@ -79,7 +65,7 @@ def search_for(name: str, info: ModelInfo) -> "Search":
     Raises InputError for an unknown search, and for a wide one with such a model.
     """
     check_search(name)
-    if info.kind != "dense" and info.mode == "gray" and info.has_confidence:
+    if _can_look_through(info):
         return Search(name)
     if name == "wide":
         raise InputError(
@@ -89,28 +75,32 @@ def search_for(name: str, info: ModelInfo) -> "Search":
     return Search("none")
 
 
-@dataclass(frozen=True)
-class Hypothesis:
-    """A guess: the IR picture turned (positive turns x towards y) and `scale` times as large (2: half the field of
-    view), its centre shifted by `shift_xy` sides of the frame that sees less.
+def check_start(start: Transform | None, info: ModelInfo) -> Float64Array | None:
+    """The start as a model can use it: a homography's affine part, the best over the RGB frame, for an affine model.
+
+    start: theta (2, 3) or (3, 3). Raises InputError for a model that cannot be shown a pair through a start, and for a
+    start that no two cameras of one scene have: `is_sane` without what needs the sizes of the frames.
     """
+    if start is None:
+        return None
+    if not _can_look_through(info):
+        raise InputError(
+            f"a start (--rig-transform) needs an affine or homography model of grey frames that gives a confidence; "
+            f"this one is {info.kind}, {info.mode}, {'with' if info.has_confidence else 'without'} confidence"
+        )
+    theta = theta_of_numbers(np.asarray(start, dtype=np.float64).ravel().tolist())
+    if not overlaps(theta):
+        raise InputError(
+            "the transform to start from leaves the two cameras less than a quarter of a picture in common, or makes "
+            "one picture more than three times as large as the other; expected one from the RGB frame to the IR frame, "
+            "in normalised coordinates from -1 to 1"
+        )
+    return affine_of(theta) if info.kind == "affine" else theta
 
-    rotation_deg: float
-    scale: float
-    shift_xy: tuple[float, float] = (0.0, 0.0)
 
-    @property
-    def rarity(self) -> float:
-        """Smaller is likelier: cameras upright or upside down, then on their side, then with another lens or askew."""
-        turn = {0.0: 0, 180.0: 1, 90.0: 2, 270.0: 2, 30.0: 3, 330.0: 3}.get(self.rotation_deg, 5)
-        return turn + 3 * abs(math.log2(self.scale)) + 8 * math.hypot(*self.shift_xy)
-
-    def theta(self, rgb_hw: SizeHw, ir_hw: SizeHw) -> Float64Array:
-        """(2, 3), of frames with square pixels."""
-        size = self.scale * math.sqrt(ir_hw[0] * ir_hw[1] / (rgb_hw[0] * rgb_hw[1]))
-        c, s = (size * f(math.radians(self.rotation_deg)) for f in (math.cos, math.sin))
-        turn = matrix_to_theta([[c, -s, 0.0], [s, c, 0.0]], rgb_hw, ir_hw)[:, :2]
-        return np.column_stack([turn, 2.0 * min(self.scale, 1.0) * np.asarray(self.shift_xy)])
+def _can_look_through(info: ModelInfo) -> bool:
+    """Whether a model can be shown a pair through a guess, and says how sure it is then."""
+    return info.kind != "dense" and info.mode == "gray" and info.has_confidence
 
 
 @dataclass(frozen=True)
@@ -204,15 +194,27 @@ class Search:
         self._hypotheses = {"none": (), "near": NEAR, "wide": (*NEAR, *HYPOTHESES)}[name]
         self._tries_per_frame = TRIES_PER_FRAME if self._is_wide else NEAR_TRIES_PER_FRAME
         self._finalists = FINALISTS if self._is_wide else NEAR_FINALISTS
+        self._start: Transform | None = None
+        self.reset()
+
+    def start_from(self, start: Transform | None) -> None:
+        """Begins anew, from `start` (as `check_start` gives it) until it is told otherwise; None: without."""
+        self._start = start
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the video."""
+        """Forgets the video, not the start."""
         self.lost = True
-        self._prior: Transform | None = None
+        self._prior: Transform | None = self._start
+        self._misses = 0
         self._last: Transform | None = None
         self._found: Found | None = None
         self._tries = 0
+
+    @property
+    def prior(self) -> Transform | None:
+        """What the next pair of the video is looked at through first; None: nothing."""
+        return self._prior
 
     @property
     def text(self) -> str | None:
@@ -222,14 +224,17 @@ class Search:
         return f"nothing found in {self._tries} tries" if self._found is None else self._found.text
 
     def whole(self, look: Look) -> Answer:
-        """All guesses for one pair, which has nothing to do with the video; the plain answer if none holds."""
-        plain = self._plain(look, None)
+        """All guesses for one pair, which has nothing to do with the video, the start first; if none holds, the answer
+        of the plain look.
+        """
+        plain = self._plain(look, self._start)
+        if plain.transform is None and self._start is not None:
+            plain = self._plain(look, None)
         if plain.transform is not None or not look.has_content:
             return plain
-        for start in range(0, len(self._hypotheses), TRIES_PER_FRAME):
-            batch = self._hypotheses[start : start + TRIES_PER_FRAME]
-            answers = [look(one.theta(look.rgb_hw, look.ir_hw)) for one in batch]
-            held = _surest_that_holds(look, answers, FINALISTS)
+        for first in range(0, self._count, TRIES_PER_FRAME):
+            batch = range(first, min(first + TRIES_PER_FRAME, self._count))
+            held = _surest_that_holds(look, [look(self._guess(number, look)) for number in batch], FINALISTS)
             if held is not None:
                 return held
         return plain
@@ -242,10 +247,34 @@ class Search:
         first = self._plain(look, self._prior)
         if first.transform is not None:
             self._note(first.transform, look)
-        elif self.lost and self._hypotheses and look.has_content:
+        elif look.has_content and self.lost and self._count:
             held = _surest_that_holds(look, list(map(look, self._next_priors(look))), self._finalists)
-            self._prior = None if held is None else held.transform
+            self._prior = self._begin_again() if held is None else held.transform
+        elif look.has_content and (self._prior is None or self._prior is self._start):
+            self._prior = self._begin_again()
         return first
+
+    def _begin_again(self) -> Transform | None:
+        """What to look through after a miss: the start, if its patience is over every other time nothing."""
+        self._misses += 1
+        without = self._misses >= START_PATIENCE and (self._misses - START_PATIENCE) % 2 == 0
+        return None if without else self._start
+
+    @property
+    def _count(self) -> int:
+        """How many guesses there are."""
+        return len(self._hypotheses) + self._around_start
+
+    @property
+    def _around_start(self) -> int:
+        """How many of them are near the start."""
+        return len(NEAR) if self._start is not None and self._hypotheses else 0
+
+    def _guess(self, number: int, look: Look) -> Float64Array:
+        """Guesses near the start come first."""
+        if self._start is not None and number < self._around_start:
+            return compose(self._start, NEAR[number].theta(look.rgb_hw, look.rgb_hw))
+        return self._hypotheses[number - self._around_start].theta(look.rgb_hw, look.ir_hw)
 
     def _plain(self, look: Look, prior: Transform | None) -> Answer:
         """The answer under a prior, looked at again if it is not sure; not to be shown if it then does not hold."""
@@ -257,17 +286,17 @@ class Search:
     def _next_priors(self, look: Look) -> list[Transform]:
         """The next guesses, round after round, and always the transform that was lost."""
         self._found = None
-        count = self._tries_per_frame - (self._last is not None)
-        batch = [self._hypotheses[(self._tries + i) % len(self._hypotheses)] for i in range(count)]
+        lost = [] if self._last is None or self._last is self._start else [self._last]
+        count = self._tries_per_frame - len(lost)
+        batch = [self._guess((self._tries + i) % self._count, look) for i in range(count)]
         self._tries += count
-        priors: list[Transform] = [one.theta(look.rgb_hw, look.ir_hw) for one in batch]
-        return priors if self._last is None else [self._last, *priors]
+        return [*lost, *batch]
 
     def _note(self, transform: Transform, look: Look) -> None:
         self._last = self._prior
         if self._found is None and self._is_wide:
             self._found = Found(*turn_and_scale(transform, look.rgb_hw, look.ir_hw), self._tries + 1)
-        self._tries = 0
+        self._tries = self._misses = 0
 
 
 def _surest_that_holds(look: Look, answers: Sequence[Answer], count: int) -> Answer | None:
@@ -292,58 +321,3 @@ def _hold(look: Look, answer: Answer, confidence: float) -> Answer:
         if corner_distance(answer.guess, before) / max(1.0, scale_of(before)) <= SETTLED_FRAMES:
             return answer
     return replace(answer, transform=None)
-
-
-def is_sane(theta: Transform, rgb_hw: SizeHw, ir_hw: SizeHw) -> bool:
-    """Whether a whole transform, (2, 3) or (3, 3), is one of two cameras that see the same: no horizon in the RGB
-    frame; scale, stretch and overlap within the limits of this module.
-    """
-    matrix = to_3x3(theta)
-    if (CORNERS @ matrix[2, :2] + matrix[2, 2]).min() <= 0.0:
-        return False
-    scale = scale_of(theta)
-    longest, shortest = np.linalg.svd(_linear_px(theta, rgb_hw, ir_hw), compute_uv=False)
-    if not SCALE_RANGE[0] <= scale <= SCALE_RANGE[1] or longest > MAX_STRETCH * shortest:
-        return False
-    seen = np.abs(apply_matrix(theta, _SPREAD)).max(axis=1) <= 1.0
-    return float(seen.mean()) * max(1.0, scale**2) >= MIN_OVERLAP
-
-
-def scale_of(theta: ArrayLike) -> float:
-    """IR frame sides per RGB frame side in the middle of the RGB frame: 2 where IR sees half the field of view."""
-    return math.sqrt(abs(float(np.linalg.det(_linear(theta)))))
-
-
-def turn_and_scale(theta: Transform, rgb_hw: SizeHw, ir_hw: SizeHw) -> tuple[float, float]:
-    """Rotation (degrees from -180 to 180, positive turns x towards y) and scale of a theta."""
-    (a, b), (c, d) = _linear_px(theta, rgb_hw, ir_hw)
-    return math.degrees(math.atan2(c - b, a + d)), scale_of(theta)
-
-
-def _linear(matrix: ArrayLike) -> Float64Array:
-    """(2, 2): how a (2, 3) or (3, 3) maps small steps from the origin."""
-    m = to_3x3(matrix)
-    return m[:2, :2] - np.outer(m[:2, 2], m[2, :2])
-
-
-def _linear_px(theta: ArrayLike, rgb_hw: SizeHw, ir_hw: SizeHw) -> Float64Array:
-    """(2, 2): the same of a theta in pixels."""
-    return np.diag(ir_hw[::-1]) @ _linear(theta) @ np.diag(1.0 / np.array(rgb_hw[::-1]))
-
-
-def _hypotheses() -> tuple[Hypothesis, ...]:
-    """From likely to unlikely."""
-    turns, scales = (float(turn) for turn in range(0, 360, 30)), (1.0, 0.5, 2.0)
-    shifts = [(x, y) for x in (0.0, -SHIFT, SHIFT) for y in (0.0, -SHIFT, SHIFT)]
-    everything = sorted((Hypothesis(*one) for one in product(turns, scales, shifts)), key=lambda one: one.rarity)
-    return tuple(one for one in everything if 0.0 in one.shift_xy or one.rarity <= MAX_DIAGONAL_RARITY)
-
-
-HYPOTHESES = _hypotheses()
-NEAR_TURN_DEG, NEAR_SCALES = 10.0, (0.8, 1.25)
-NEAR = (
-    *(Hypothesis(0.0, scale) for scale in NEAR_SCALES),
-    *(Hypothesis(turn, scale) for scale in (1.0, *NEAR_SCALES) for turn in (NEAR_TURN_DEG, -NEAR_TURN_DEG)),
-)
-_SPREAD = 2.0 * (grid_points((17, 17), 17) + 0.5) / 17.0 - 1.0
-"""(289, 2): points all over a frame, normalised."""

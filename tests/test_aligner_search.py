@@ -21,18 +21,15 @@ from vr.runtime.geometry import (
     theta_to_matrix,
     to_3x3,
 )
+from vr.runtime.guesses import HYPOTHESES, NEAR, Hypothesis, is_sane
 from vr.runtime.preprocess import network_input, view_input
 from vr.runtime.search import (
     FINALISTS,
-    HYPOTHESES,
     LOOKS,
-    NEAR,
     NEAR_FINALISTS,
     NEAR_TRIES_PER_FRAME,
     TRIES_PER_FRAME,
-    Hypothesis,
     Views,
-    is_sane,
 )
 from vr.runtime.session import Session
 from vr.runtime.temporal import corner_distance
