@@ -12,11 +12,12 @@ SLOW = (
 STAND_INS = (
     (r"^make ", f"make -n -C {REPOSITORY} "),  # CI runs them; here, that there is such a target
     (r"/opt/vr-registration/bin/(?=vr-)", ""),
-    (r"/(etc/vr-live|run/vr-live|var/lib/vr-live)/", ""),
+    (r"/etc/vr-live/", ""),
     (r"--ir [0-9]\b", "--ir sim:"),
     (r"--rgb [0-9]\b", "--rgb sim:"),
     (r'(?m)^(ir|rgb) = "[0-9]"', r'\1 = "sim:"'),
     (r"rtsp://\S+/(ir|rgb)", "sim:"),
+    (r"--frames 300\b", "--frames 3"),
     (r"^(vr-live (?!.*(--print-config|--frames|--version)).*)$", r"\1 --frames 3"),
     (r"--ir-16bit --ir-celsius tlinear ", ""),  # the generated infrared is 8 bit; tests/test_live_thermal.py has both
     (r"\bDIR \.\.\.", "DIR"),
@@ -39,9 +40,10 @@ STAND_INS = (
 NOT_RUN = (
     (r"^(\S*pip install|python3 -m venv) ", "installs; the names of the extras are checked"),
     (
-        r"^(install|cp|systemctl|systemd-analyze|journalctl) ",
+        r"^(apt-get|install|cp|systemctl|systemd-analyze|journalctl) ",
         "needs root; tests/test_deploy.py has the service",
     ),
+    (r"^vr-health ", "needs a running service; tests/test_live_status.py has one"),
     (r"^docker ", "needs Docker and a GPU"),
     (r"--provider (cuda|tensorrt)|--build-engine", "needs a GPU"),
     (
