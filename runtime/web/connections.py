@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import h11
 from uvicorn.config import Config
@@ -75,10 +75,8 @@ class LimitedProtocol(H11Protocol):
 
     def _make_room(self) -> None:
         """Whoever has said nothing for longest goes, this connection itself if all others are busy."""
-        longest = self
-        for one in self.connections:
-            if isinstance(one, LimitedProtocol) and one.is_silent and one.silent_since_s < longest.silent_since_s:
-                longest = one
+        silent = [one for one in cast("set[LimitedProtocol]", self.connections) if one.is_silent]
+        longest = min(silent, key=lambda one: one.silent_since_s, default=self)
         longest.refuse("503 Service Unavailable", "there are too many connections; expected some to be closed")
         self.connections.discard(longest)
 

@@ -11,6 +11,7 @@ from vr.runtime.alignment import Alignment
 from vr.runtime.controls import FOLLOW, Controls, as_json
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import IDENTITY_THETA, Float64Array, matrix_to_theta, theta_of_numbers
+from vr.runtime.keys import KEY_HELP
 from vr.runtime.nudge import fitted_affine, nudged
 from vr.runtime.pairing.base import PairingCounts
 from vr.runtime.rigs import RIGS
@@ -33,7 +34,7 @@ class WebPair:
 
     number: from 0, in addresses. celsius: of raw infrared frames, if they are temperatures. provider: of the model.
     counts: of the pairing. dropped: outputs that sinks were too slow for. offset_ms: how much later the clock of the IR
-    camera is taken to be. switching: name of a model that is being loaded. keys: of the window, with what they do.
+    camera is taken to be. switching: name of a model that is being loaded.
     """
 
     number: int
@@ -47,7 +48,6 @@ class WebPair:
     offset_ms: Callable[[], float]
     switching: Callable[[], str | None]
     celsius: Celsius | None = None
-    keys: tuple[tuple[str, str], ...] = ()
     _nudging: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def describe(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class WebPair:
             "searches": list(SEARCHES),
             "modes": list(dict.fromkeys((None, self.controls.settings.mode))),
             "follow": list(FOLLOW),
-            "keys": [{"key": key, "help": text} for key, text in self.keys],
+            "keys": [{"key": key, "help": text} for key, text in KEY_HELP],
             "provider": self.provider(),
             "version": package_version(),
             "celsius": self.celsius is not None,
