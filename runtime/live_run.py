@@ -44,7 +44,7 @@ from vr.runtime.thermal.step import conditioning
 from vr.runtime.time_offset.finding import OffsetFinder, describe_offset, find_recorded
 from vr.runtime.web.newest import WebSink
 from vr.runtime.web.pair import WebPair
-from vr.runtime.web.recording import RecordingSwitch
+from vr.runtime.web.recording import DEFAULT_FOLDER, RecordingSwitch
 
 _HURRY_S = 2.0
 """How long a run that is torn down waits for its threads before it closes its files."""
@@ -289,7 +289,7 @@ def _length(options: LiveOptions, sources: SourcePair) -> int | None:
 
 
 def _web_sink(options: LiveOptions, run: RunOptions) -> WebSink:
-    return WebSink(RecordingSwitch(run.web_folder, options.name or "vr-live", options.storage))
+    return WebSink(RecordingSwitch(run.web_folder or DEFAULT_FOLDER, options.name or "vr-live", options.storage))
 
 
 def _open_files(options: LiveOptions) -> list[tuple[Sink, Path]]:
