@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from inspect import Parameter, Signature
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -64,7 +64,7 @@ def live(**given: Any) -> None:
 
     Try it without cameras: vr-live --ir sim: --rgb sim:
     """
-    from vr.runtime.pairs import gather, literal_secrets, live_options
+    from vr.runtime.pairs import gather, live_options
 
     set_here = {key: value for key, value in given.items() if value is not None and key in OPTIONS}
     set_here |= {
@@ -74,8 +74,7 @@ def live(**given: Any) -> None:
     if given["print_config"]:
         _print_config(values, tables)
     else:
-        run = replace(run_options(values), given=frozenset(set_here))
-        _run(live_options(values, tables), run, literal_secrets(set_here))
+        _run(live_options(values, tables), run_options(values), set_here)
 
 
 def _print_config(values: dict[str, Any], tables: "list[PairTable]") -> None:
@@ -93,9 +92,10 @@ live.__annotations__ = {}
 app.command()(live)
 
 
-def _run(pairs: list[LiveOptions], run: RunOptions, warnings: list[str]) -> None:
+def _run(pairs: list[LiveOptions], run: RunOptions, given: dict[str, Any]) -> None:
     from vr.runtime.live import run_pairs
     from vr.runtime.logs import logging_to, said_and_logged
+    from vr.runtime.pairs import literal_secrets
     from vr.runtime.sources.quiet import quiet_opencv
     from vr.runtime.terminal import open_console, print_report, progress_bar
 
@@ -104,9 +104,9 @@ def _run(pairs: list[LiveOptions], run: RunOptions, warnings: list[str]) -> None
     console = open_console(run.quiet)
     with logging_to(run, _secrets(pairs)), progress_bar(run.quiet) as on_frame:
         say = said_and_logged(console.print)
-        for warning in warnings:
+        for warning in literal_secrets(given):
             say(warning)
-        reports = run_pairs(pairs, say, on_frame, run)
+        reports = run_pairs(pairs, say, on_frame, run, given)
     for options, report in zip(pairs, reports, strict=True):
         print_report(console, report, options.name)
 
@@ -122,10 +122,9 @@ def _secrets(pairs: list[LiveOptions]) -> list[str]:
 def with_implied_values(words: Sequence[str]) -> list[str]:
     """The command line with `--web` as `--web=auto` where no value follows, which typer has no word for."""
     implied = {option.flag: option.implied for option in OPTIONS.values() if option.implied is not None}
-    following = [*words[1:], "-"]
     return [
-        f"{word}={implied[word]}" if word in implied and next_word.startswith("-") else word
-        for word, next_word in zip(words, following, strict=True)
+        f"{word}={implied[word]}" if word in implied and following.startswith("-") else word
+        for word, following in zip_longest(words, words[1:], fillvalue="-")
     ]
 
 

@@ -1,8 +1,8 @@
 """One pair of sources, from its options to its report."""
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from vr.runtime.loading import AnyAligner, Say, load_aligners, model_choices
 from vr.runtime.pairing import LoopedPairing, PacedPairing, Pairing, TimeRule, pair_sources
 from vr.runtime.pipeline import Pipeline
 from vr.runtime.report import LiveReport, LiveStats
+from vr.runtime.rig_transform import rig_transform
 from vr.runtime.rigs import rig_prior
 from vr.runtime.sinks import (
     FlowSink,
@@ -54,7 +55,8 @@ OnFrame = Callable[[int, int | None], None]
 class Process:
     """What all pairs of a process share.
 
-    say: see `vr.runtime.live.run_live`. shows: there is a display. threads, workers: see `vr.runtime.cores`.
+    say: see `vr.runtime.live.run_live`. shows: there is a display. threads, workers: see `vr.runtime.cores`. given:
+    keys of what the command line says.
     """
 
     say: Say
@@ -62,6 +64,7 @@ class Process:
     threads: int
     workers: int
     options: RunOptions
+    given: Collection[str] = ()
 
 
 class LiveRun:
@@ -72,12 +75,12 @@ class LiveRun:
         self._options, self._stop, self._process = options, stop, process
         self._files = _open_files(options)
         self._sinks: list[Sink] = [sink for sink, _ in self._files]
-        if options.window and process.shows:
-            self._sinks.append(WindowSink(stop, options.name))
         self._web = None if process.options.web is None else _web_sink(options, process.options)
         self._stats, self._thermal = LiveStats(), ThermalConditioner(self._options.thermal)
         self._offset = OffsetFinder() if options.finds_offset and is_camera(options.ir) else None
         self.status, self.controls = Status(options.name), Controls(Settings.of(options), model_choices(options.model))
+        if options.window and process.shows:
+            self._sinks.append(WindowSink(stop, options.name, self.controls))
         self._opened = OpenedSources(options, self._steps)
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
@@ -128,7 +131,7 @@ class LiveRun:
             self.status.opened({"ir": sources.ir, "rgb": sources.rgb})
             self._build(aligner, sources, on_frame)
             self._written = opening.enter_context(closing_sinks(self._sinks, self._process.say))
-            opening.enter_context(keeping(self.controls, self._options, self._process.options, self._process.say))
+            opening.enter_context(self._keeping())
             opened = opening.pop_all()
         self._start_s = self._last_s = time.monotonic()
         self._pipeline.start()
@@ -140,6 +143,10 @@ class LiveRun:
             with opened:
                 raise
         self._finish(opened)
+
+    def _keeping(self) -> AbstractContextManager[None]:
+        process = self._process
+        return keeping(self.controls, self._options, process.options.is_watched, process.given, process.say)
 
     def _finish(self, opened: ExitStack) -> None:
         try:
@@ -198,6 +205,7 @@ class LiveRun:
         estimation = Steered(
             estimation_for(self._aligner, parse_every(options.estimate_every), rig_prior(options.rig), live, workers),
             self.controls,
+            None if options.rig_transform is None else rig_transform(options.rig_transform),
         )
         self._pipeline = Pipeline(
             self._pairing,
@@ -235,7 +243,7 @@ class LiveRun:
         named = {key: getattr(settings, key) for key in ("mode", "rig", "search")}
         options = replace(self._options, model=Path(settings.model), **named)
         options.masks.check(options.mode)
-        return load_aligners([options], self._process.threads, lambda _text: None)[0]
+        return load_aligners([options], self._process.threads, lambda _text: None, self._process.options.is_watched)[0]
 
     def _watch(self, sources: SourcePair, on_frame: OnFrame) -> Callable[[Output], None]:
         length = _length(self._options, sources)

@@ -175,6 +175,16 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             choices=SEARCHES,
             pair=True,
         ),
+        Option(
+            "rig_transform",
+            str,
+            "Where estimates begin to look: how the cameras stand to each other, roughly, as vr-live calibrate or a "
+            "hand alignment gives it, or a file of a calibration. The network finds the rest.",
+            or_numbers=True,
+            pair=True,
+            metavar="NUMBERS|FILE",
+            example="0.92,-0.05,0.14,0.09,0.91,-0.09",
+        ),
     ),
     "Person masks": (
         Option(

@@ -39,7 +39,9 @@ def moved_by_hand(x: float, y: float, move: dict[str, Any]) -> tuple[float, floa
 
 
 @given(affine | homography, moves, px, px)
-def test_what_was_seen_at_a_point_is_seen_where_the_point_went(theta: Float64Array, move: dict[str, Any], x: float, y: float) -> None:
+def test_what_was_seen_at_a_point_is_seen_where_the_point_went(
+    theta: Float64Array, move: dict[str, Any], x: float, y: float
+) -> None:
     before = theta_to_matrix(theta, RGB_HW, IR_HW)
     after = theta_to_matrix(nudged(theta, RGB_HW, **move), RGB_HW, IR_HW)
     assert after.shape == before.shape

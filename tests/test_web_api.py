@@ -8,12 +8,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 from openapi_spec_validator import validate
 
-from tests.web_rig import IR_HW, RGB_HW, TIMEOUT_S, Rig, wait_for_picture, web_rig
+from tests.web_rig import IR_HW, RGB_HW, TIMEOUT_S, Rig, decoded, wait_for_picture, web_rig
 from vr.runtime.controls import Settings, as_json
 from vr.runtime.geometry import matrix_to_theta
 from vr.runtime.style import VIEWS
@@ -73,12 +72,11 @@ def test_settings_that_cannot_be_are_refused_whole(rig: Rig, body: str) -> None:
 def test_nudges_in_a_row_add_up(rig: Rig) -> None:
     """The second is measured from the first, even if no picture was drawn in between."""
     rig.ask("PATCH", "/api/pairs/0/settings", {"follow": "estimate", "theta": None})
-    for _ in range(2):
-        reply = rig.ask("POST", "/api/pairs/0/nudge", {"move_xy": [3, -2]})
-        assert (reply.status, reply.json["follow"]) == (200, "hand")
+    nudges = [rig.ask("POST", "/api/pairs/0/nudge", {"move_xy": [3, -2]}) for _ in range(2)]
+    assert [(reply.status, reply.json["follow"]) for reply in nudges] == 2 * [(200, "hand")]
     matrix = np.array([[0.6, 0.0, 1.0 - 0.6 * 6], [0.0, 0.6, 2.0 + 0.6 * 4]])
     expected = matrix_to_theta(matrix, RGB_HW, IR_HW)
-    assert np.allclose(np.array(reply.json["theta"]).reshape(2, 3), expected, atol=1e-9)
+    assert np.allclose(np.array(nudges[1].json["theta"]).reshape(2, 3), expected, atol=1e-9)
     reset = rig.ask("POST", "/api/pairs/0/nudge", {"reset": True}).json
     assert (reset["follow"], reset["theta"]) == ("estimate", None)
 
@@ -117,13 +115,13 @@ def test_snapshot_is_the_newest_picture(rig: Rig) -> None:
     assert re.fullmatch(
         r'attachment; filename="pair0-\d{8}T\d{6}Z\.png"', reply.headers["content-disposition"], re.ASCII
     )
-    picture = cv2.imdecode(np.frombuffer(reply.body, np.uint8), cv2.IMREAD_COLOR)
+    picture = decoded(reply.body)
     assert picture.shape == (*RGB_HW, 3) and picture.min() == picture.max()
 
 
 def test_picture_once(rig: Rig) -> None:
     reply = rig.ask("GET", "/api/pairs/0/picture.jpg?width=320")
-    picture = cv2.imdecode(np.frombuffer(reply.body, np.uint8), cv2.IMREAD_COLOR)
+    picture = decoded(reply.body)
     assert reply.headers["content-type"] == "image/jpeg" and picture.shape == (*RGB_HW, 3)
 
 
@@ -152,7 +150,7 @@ def test_recording_plays(rig: Rig) -> None:
     assert ended["recording"] is None and [file["id"] for file in ended["files"]] == [identity]
     reply = rig.ask("GET", f"/api/recordings/{identity}")
     assert (reply.headers["content-type"], len(reply.body)) == ("video/mp4", ended["files"][0]["bytes"])
-    with av.open(io.BytesIO(reply.body)) as video:
+    with av.open(io.BytesIO(reply.body), "r") as video:
         frames = list(video.decode(video=0))
     assert len(frames) >= 15 and (frames[0].width, frames[0].height) == (128, 96)
     assert re.fullmatch(r"pair1-\d{8}T\d{6}Z\.mp4", ended["files"][0]["name"], re.ASCII)

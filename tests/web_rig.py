@@ -132,7 +132,9 @@ def web_rig(folder: Path, token: str | None = None, pairs: int = 1, **listening:
     port = opened.getsockname()[1]
     made = [make_pair(folder, number, f"pair{number}" if pairs > 1 else "") for number in range(pairs)]
     rig, stop = Rig(port, made, token), threading.Event()
-    server = WebServer(made, replace(Listening([opened], "localhost", port, token), **listening), stop.is_set)
+    server = WebServer(
+        made, replace(Listening(opened, "127.0.0.1", port, "localhost", token), **listening), stop.is_set
+    )
     server.start()
     rig.feeding.set()
     feeder = threading.Thread(target=_feed, args=(rig, stop), daemon=True)
@@ -182,4 +184,11 @@ def parts(response: http.client.HTTPResponse) -> Iterator[NDArray[np.uint8]]:
         data = response.read(int(headers["content-length"]))
         assert response.read(2) == b"\r\n"
         assert response.readline() == delimiter
-        yield cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).astype(np.uint8)
+        yield decoded(data)
+
+
+def decoded(data: bytes) -> NDArray[np.uint8]:
+    """JPEG or PNG as (H, W, 3) BGR."""
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    return picture.astype(np.uint8)

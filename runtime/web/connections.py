@@ -1,6 +1,7 @@
 """Connections as h11 has them, with limits in time and number that uvicorn leaves to others."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +14,12 @@ from uvicorn.server import ServerState
 from vr.runtime.loggers import LOG
 
 MOST_CONNECTIONS = 96
+MOST_HEAD_BYTES = 32 * 1024
 HEAD_S = 5.0
 """So long the first line and the headers of a request may take."""
 _LINGER_S = 1.0
 """So long the rest of a body is read that nobody wants, before the connection is closed."""
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_REFUSAL = "HTTP/1.1 {}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{}"
 
 
 class LimitedProtocol(H11Protocol):
@@ -34,7 +35,8 @@ class LimitedProtocol(H11Protocol):
         super().__init__(config, server_state, {**app_state, "abort": self._abort}, _loop)
         self.logger = _LOG
         self._deadline: asyncio.TimerHandle | None = None
-        self._silent_since_s = 0.0
+        self.silent_since_s = 0.0
+        self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
@@ -50,12 +52,12 @@ class LimitedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_refused:
             return
         if self._deadline is None and self.conn.their_state is h11.IDLE:
             self._expect_head()
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
+        if self.conn.their_state is not h11.IDLE and not self._is_refused:
             self._expect_nothing()
 
     def on_response_complete(self) -> None:
@@ -64,23 +66,29 @@ class LimitedProtocol(H11Protocol):
             self._expect(_LINGER_S, self.transport.close)
         super().on_response_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """For what is no HTTP."""
+        self.refuse("400 Bad Request", f"{msg} Expected HTTP/1.1, and a head of {MOST_HEAD_BYTES} bytes at most.")
+
     def _unsupported_upgrade_warning(self) -> None:
         """The request is answered as if it did not ask for another protocol."""
 
     def _make_room(self) -> None:
         """Whoever has said nothing for longest goes, this connection itself if all others are busy."""
-        silent = [one for one in self.connections if isinstance(one, LimitedProtocol) and one._is_silent]
-        longest = min(silent, key=lambda one: one._silent_since_s, default=self)
-        longest.transport.write(_BUSY)
-        longest.transport.close()
+        longest = self
+        for one in self.connections:
+            if isinstance(one, LimitedProtocol) and one.is_silent and one.silent_since_s < longest.silent_since_s:
+                longest = one
+        longest.refuse("503 Service Unavailable", "there are too many connections; expected some to be closed")
         self.connections.discard(longest)
 
     @property
-    def _is_silent(self) -> bool:
-        return self.conn.their_state is h11.IDLE and not self.transport.is_closing()
+    def is_silent(self) -> bool:
+        """Whether no request is under way."""
+        return self.conn.their_state is h11.IDLE and not (self.transport.is_closing() or self._is_refused)
 
     def _expect_head(self) -> None:
-        self._silent_since_s = self.loop.time()
+        self.silent_since_s = self.loop.time()
         self._expect(HEAD_S, self._too_slow)
 
     def _expect(self, within_s: float, otherwise: Callable[[], None]) -> None:
@@ -93,9 +101,17 @@ class LimitedProtocol(H11Protocol):
             self._deadline = None
 
     def _too_slow(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(_SLOW)
-            self.transport.close()
+        self.refuse("408 Request Timeout", f"the request took too long; expected its head within {HEAD_S:g} s")
+
+    def refuse(self, status: str, text: str) -> None:
+        """Outside of any request; what still comes is read a while, since unread bytes would undo the answer."""
+        if self.transport.is_closing() or self._is_refused:
+            return
+        self._is_refused = True
+        body = json.dumps({"error": text})
+        self.transport.write(_REFUSAL.format(status, len(body), body).encode())
+        self.transport.write_eof()
+        self._expect(_LINGER_S, self.transport.close)
 
     def _abort(self) -> None:
         self.transport.abort()

@@ -59,7 +59,7 @@ class Guard:
 
     async def _checked(self, request: Request) -> Response | None:
         """None if the request may go on, else the answer. Raises Refusal."""
-        _check_size(request)
+        _check_form(request)
         self._check_host(request)
         if request.headers.get("sec-fetch-site") == "cross-site" and request.url.path != "/":
             raise Refusal(403, "the request comes from another site; expected one from this page")
@@ -153,7 +153,9 @@ async def _give_up(scope: Scope) -> None:
     await asyncio.sleep(0)  # the connection learns of its end
 
 
-def _check_size(request: Request) -> None:
+def _check_form(request: Request) -> None:
+    if request.scope["http_version"] not in ("1.0", "1.1"):
+        raise Refusal(400, "the version of HTTP is unknown; expected 1.1")
     if len(request.scope["raw_path"]) + len(request.scope["query_string"]) > MOST_ADDRESS_BYTES:
         raise Refusal(414, f"the address is too long; expected {MOST_ADDRESS_BYTES} bytes at most")
     if sum(len(name) + len(value) for name, value in request.scope["headers"]) > MOST_HEADER_BYTES:

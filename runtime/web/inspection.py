@@ -45,7 +45,7 @@ def _of_infrared(ir: Stamped | None, ir_xy: tuple[float, float] | None, celsius:
     column, row = (round(one) for one in ir_xy)
     if not (0 <= column < ir.frame.shape[1] and 0 <= row < ir.frame.shape[0]):
         return {"ir": None, "celsius": None}
-    level = to_8bit(ir.frame)[row, column]
+    level = to_8bit(ir.frame)[row : row + 1, column]
     degrees = None if celsius is None or ir.raw is None else celsius.scale * float(ir.raw[row, column]) + celsius.offset
     return {"ir": round(float(np.mean(level))), "celsius": None if degrees is None else round(degrees, 2)}
 

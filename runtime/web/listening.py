@@ -50,13 +50,14 @@ class Place:
 class Listening:
     """An open socket, and what those who come through it must show.
 
-    address: as bound. token: None where none is asked for. name: by which a reverse proxy is reached, or None.
-    says_token: the token was made for this run, so its user has yet to be told.
+    address, port: as bound. host: as asked for. token: None where none is asked for. says_token: the token was made for
+    this run, so its user has yet to be told. name: by which a reverse proxy is reached, lower case, or None.
     """
 
-    sockets: list[socket.socket]
-    host: str
+    socket: socket.socket
+    address: str
     port: int
+    host: str
     token: str | None = None
     says_token: bool = False
     name: str | None = None
@@ -64,12 +65,12 @@ class Listening:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches it."""
-        return _is_loopback(self.sockets[0].getsockname()[0])
+        return _is_loopback(self.address)
 
     @property
     def url(self) -> str:
         """For a browser; with the token if it was made for this run."""
-        address = ipaddress.ip_address(self.sockets[0].getsockname()[0])
+        address = ipaddress.ip_address(self.address)
         host = _own_address(address.version) if address.is_unspecified else self.host
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self.port}/" + (f"?token={self.token}" if self.says_token else "")
@@ -81,7 +82,7 @@ class Listening:
         host = host.lower().strip("[]")
         if host == self.name:
             return True
-        address, bound = _address_of(host), ipaddress.ip_address(self.sockets[0].getsockname()[0])
+        address, bound = _address_of(host), ipaddress.ip_address(self.address)
         if address is not None:
             return address == bound or bound.is_unspecified or (self.is_loopback and address.is_loopback)
         own = socket.gethostname().lower()
@@ -90,8 +91,7 @@ class Listening:
 
     def close(self) -> None:
         """Stops listening."""
-        for one in self.sockets:
-            one.close()
+        self.socket.close()
 
 
 def listen(options: RunOptions) -> Listening:
@@ -101,17 +101,18 @@ def listen(options: RunOptions) -> Listening:
     place = Place.parse(options.web or AUTO)
     token = read_token(options.web_token)
     opened = _bound(place)
-    host, port = place.host, opened.getsockname()[1]
+    address, port = opened.getsockname()[:2]
     name = None if options.web_name is None else options.web_name.lower()
-    if token is not None or _is_loopback(opened.getsockname()[0]):
-        return Listening([opened], host, port, token, name=name)
+    if token is not None or _is_loopback(address):
+        return Listening(opened, address, port, place.host, token, name=name)
     if options.quiet:
         opened.close()
         raise InputError(
-            f"--web {host}:{port} is reached by others, so it needs a token, and --quiet would hide one made now; "
+            f"--web {place.host}:{port} is reached by others and needs a token, and --quiet would hide one made now; "
             f"set {TOKEN_VARIABLE} or --web-token"
         )
-    return Listening([opened], host, port, secrets.token_urlsafe(_GENERATED_BYTES), says_token=True, name=name)
+    token = secrets.token_urlsafe(_GENERATED_BYTES)
+    return Listening(opened, address, port, place.host, token, says_token=True, name=name)
 
 
 def read_token(file: Path | None) -> str | None:

@@ -12,7 +12,7 @@ from starlette.routing import Router
 from vr.runtime.controls import Settings
 from vr.runtime.loggers import LOG
 from vr.runtime.web.api import Api
-from vr.runtime.web.connections import LimitedProtocol
+from vr.runtime.web.connections import MOST_HEAD_BYTES, LimitedProtocol
 from vr.runtime.web.guard import Guard
 from vr.runtime.web.history import PERIOD_S
 from vr.runtime.web.listening import Listening
@@ -60,7 +60,7 @@ class WebServer:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        serving = asyncio.create_task(self._server.serve(self._listening.sockets))
+        serving = asyncio.create_task(self._server.serve([self._listening.socket]))
         sampling = asyncio.create_task(self._sample())
         while not (self._is_closed or self._stopping() or serving.done()):
             await asyncio.sleep(_STOP_LOOK_S)
@@ -97,6 +97,7 @@ def _config(app: Guard) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        h11_max_incomplete_event_size=MOST_HEAD_BYTES,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
