@@ -20,7 +20,7 @@ from vr.runtime.preview import HalfBlocks, small_picture
 from vr.runtime.sinks.base import Output
 from vr.runtime.status import PairStatus, Status
 
-PERIOD_S = 0.25
+PERIOD_S = 0.4
 PREVIEW_COLUMNS, _TEXT_COLUMNS, _GAP = 48, 30, 2
 _FEWEST_COLUMNS = 16
 _COLOURS = {

@@ -7,19 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style as TextStyle
 
 from vr.runtime.geometry import SizeHw
 from vr.runtime.mixing import stretch
-from vr.runtime.preprocess import to_bgr
+from vr.runtime.preprocess import to_8bit, to_bgr
 from vr.runtime.sinks.base import Output
 from vr.runtime.style import Style
 from vr.runtime.views import draw_view
 
 Uint8Array = NDArray[np.uint8]
 _UPPER_HALF = "\N{UPPER HALF BLOCK}"
-_COLOUR_STEP = 16
+_COLOUR_STEP = 8
 """Colours are rounded to multiples of it: neighbours that become alike are written at once."""
 
 
@@ -42,8 +43,9 @@ def small_picture(output: Output, style: Style, columns: int, rows: int) -> Uint
     small = stretch(to_bgr(there), size_hw)
     if output.alignment is None or rgb is None or output.state == "refused":
         return small
-    # IR stays as it is: it is warped onto the small grid.
-    return draw_view(style, output.alignment.carried_to(output.alignment.ir, size_hw, output.state, 0.0), small)
+    ir_hw = preview_hw((output.alignment.ir.shape[0], output.alignment.ir.shape[1]), columns, rows)
+    small_ir = stretch(to_8bit(output.alignment.ir), ir_hw)
+    return draw_view(style, output.alignment.carried_to(small_ir, size_hw, output.state, 0.0), small)
 
 
 class HalfBlocks:
@@ -59,6 +61,9 @@ class HalfBlocks:
         for row in self._cells:
             yield from _runs(row)
             yield Segment.line()
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(self.columns, self.columns)
 
 
 def _runs(row: NDArray[np.int32]) -> Iterable[Segment]:
