@@ -97,16 +97,17 @@ def _run(pairs: list[LiveOptions], run: RunOptions, given: dict[str, Any]) -> No
     from vr.runtime.logs import logging_to, said_and_logged
     from vr.runtime.pairs import literal_secrets
     from vr.runtime.sources.quiet import quiet_opencv
-    from vr.runtime.terminal import open_console, print_report, progress_bar
+    from vr.runtime.terminal import dashboard_for, open_console, print_report, progress_bar
 
     quiet_opencv()
     run.check()
     console = open_console(run.quiet)
+    dashboard = dashboard_for([spec for pair in pairs for spec in (pair.ir, pair.rgb)], run.quiet, console)
     with logging_to(run, _secrets(pairs)), progress_bar(run.quiet) as on_frame:
-        say = said_and_logged(console.print)
+        say = said_and_logged(console.print if dashboard is None else dashboard.say)
         for warning in literal_secrets(given):
             say(warning)
-        reports = run_pairs(pairs, say, on_frame, run, given)
+        reports = run_pairs(pairs, say, on_frame, run, given, dashboard)
     for options, report in zip(pairs, reports, strict=True):
         print_report(console, report, options.name)
 
