@@ -28,7 +28,9 @@ def cpu_finding(cpuinfo: str, cores: int) -> Finding:
     has = [label for label, flag in (("AVX2", "avx2"), ("AVX-512", "avx512f"), ("VNNI", "vnni")) if _has(flags, flag)]
     text = f"{name}, {cores} core{'s' if cores > 1 else ''} for this process, {' and '.join(has) or 'no AVX2'}."
     if platform.machine() in ("x86_64", "AMD64") and flags and not _has(flags, "avx2"):
-        return Finding("processor", "warn", text, "Without AVX2 the network is several times slower: use --model small.")
+        return Finding(
+            "processor", "warn", text, "Without AVX2 the network is several times slower: use --model small."
+        )
     return Finding("processor", "ok", text if flags else f"{name}, {cores} cores for this process.")
 
 
@@ -84,5 +86,3 @@ def _read(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
-
-

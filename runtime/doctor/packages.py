@@ -8,7 +8,13 @@ from vr.runtime.doctor.finding import Finding
 from vr.runtime.sinks import can_show_windows
 from vr.runtime.version import DISTRIBUTION, package_version
 
-ORT_FLAVOURS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml", "onnxruntime-training")
+ORT_FLAVOURS = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "onnxruntime-directml",
+    "onnxruntime-training",
+)
 _NEEDED = {"numpy": "numpy", "av": "av", "typer": "typer"}
 _OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
 
@@ -33,7 +39,9 @@ def onnxruntime_finding(found: dict[str, str]) -> Finding:
     """Of the flavours of onnxruntime that are installed: they share one folder, so two of them break each other."""
     listed = " and ".join(f"{name} {version}" for name, version in found.items())
     if not found:
-        return Finding("onnxruntime", "fail", "onnxruntime is not installed.", f'Run: pip install "{DISTRIBUTION}[cpu]".')
+        return Finding(
+            "onnxruntime", "fail", "onnxruntime is not installed.", f'Run: pip install "{DISTRIBUTION}[cpu]".'
+        )
     if len(found) > 1:
         return Finding(
             "onnxruntime",
