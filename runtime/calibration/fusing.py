@@ -132,12 +132,13 @@ def _uncertainty_px(theta: Float64Array, frames: Sequence[Sequence[Evidence]], r
     """See `Rig`: the 95th percentile over draws of the frames, each moved by an error that all have in common."""
     rng = np.random.default_rng(seed)
     weights, pulls = (np.stack(part) for part in zip(*map(_sums, frames), strict=True))
-    block_of = np.arange(len(frames)) * min(BLOCKS, len(frames)) // len(frames)
+    count = min(BLOCKS, len(frames))
+    block_of = np.arange(len(frames)) * count // len(frames)
     off_px: list[float] = []
     for _ in range(DRAWS):
         # How often each block is drawn, and with it each of its frames.
-        times = np.bincount(rng.integers(block_of[-1] + 1, size=block_of[-1] + 1), minlength=len(frames))[block_of]
-        point = _solved(np.tensordot(times, weights, 1), np.tensordot(times, pulls, 1))
+        times = np.bincount(rng.integers(count, size=count), minlength=count).astype(np.float64)[block_of]
+        point = _solved((times @ weights.reshape(len(frames), -1)).reshape(weights.shape[1:]), times @ pulls)
         off_px.append(corners_off_px(theta, compose(to_theta(point), _common_error(rng)), rgb_hw))
     return float(np.percentile(off_px, 95.0))
 

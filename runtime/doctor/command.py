@@ -32,7 +32,7 @@ def doctor(
 
     quiet_opencv()
     given: dict[Role, str | None] = {"ir": ir, "rgb": rgb}
-    specs = {role: spec for role, spec in given.items() if spec is not None}
+    specs: dict[Role, str] = {role: spec for role, spec in given.items() if spec is not None}
     with logging_to(RunOptions(quiet=True)):
         report = examine(specs, seconds, SourceOptions(ir_16bit=ir_16bit), quick)
     if as_json:

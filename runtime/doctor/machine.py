@@ -3,6 +3,7 @@
 import platform
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from vr.runtime.cores import available_cores
@@ -14,10 +15,10 @@ _ASK_GPU = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--for
 _GPU_TIMEOUT_S = 10.0
 
 
-def check_machine() -> list[Finding]:
+def check_machine(gpus: "Gpus") -> list[Finding]:
     """A finding for each part."""
     text = _read(_CPUINFO)
-    return [cpu_finding(text, available_cores()), memory_finding(_read(_MEMINFO)), gpu_finding()]
+    return [cpu_finding(text, available_cores()), memory_finding(_read(_MEMINFO)), gpu_finding(gpus)]
 
 
 def cpu_finding(cpuinfo: str, cores: int) -> Finding:
@@ -46,25 +47,37 @@ def memory_finding(meminfo: str) -> Finding:
     return Finding("memory", "ok", text)
 
 
-def gpu_finding() -> Finding:
-    """By nvidia-smi, which comes with NVIDIA's driver."""
+@dataclass(frozen=True)
+class Gpus:
+    """What nvidia-smi says. lines: `name, driver, memory` of each. fault: why there are none although it is there."""
+
+    lines: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def ask_gpus() -> Gpus:
+    """nvidia-smi comes with NVIDIA's driver."""
     if shutil.which(_ASK_GPU[0]) is None:
-        return Finding("GPU", "ok", "No NVIDIA driver is installed (no nvidia-smi): the network runs on the processor.")
+        return Gpus()
     try:
         done = subprocess.run(_ASK_GPU, capture_output=True, text=True, timeout=_GPU_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError) as error:
-        return _broken_gpu(type(error).__name__)
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        return Gpus(fault=type(error).__name__)
+    lines = tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
     if done.returncode != 0 or not lines:
-        return _broken_gpu((done.stderr or done.stdout).strip()[:160] or f"it ended with {done.returncode}")
-    parts = [one.strip() for one in lines[0].split(",")]
-    name, driver, memory = (parts + ["?", "?", "?"])[:3]
-    return Finding("GPU", "ok", f"{name}, driver {driver}, {memory}.")
+        return Gpus(fault=(done.stderr or done.stdout).strip()[:160] or f"it ended with {done.returncode}")
+    return Gpus(lines)
 
 
-def _broken_gpu(why: str) -> Finding:
-    advice = "Install NVIDIA's driver again; in a container start it with --gpus all."
-    return Finding("GPU", "warn", f"nvidia-smi is installed, but finds no GPU: {why}.", advice)
+def gpu_finding(gpus: Gpus) -> Finding:
+    """Of NVIDIA's GPUs."""
+    if gpus.fault:
+        advice = "Install NVIDIA's driver again; in a container start it with --gpus all."
+        return Finding("GPU", "warn", f"nvidia-smi is installed, but finds no GPU: {gpus.fault}.", advice)
+    if not gpus.lines:
+        return Finding("GPU", "ok", "No NVIDIA driver is installed (no nvidia-smi): the network runs on the processor.")
+    parts = [[*(part.strip() for part in line.split(",")), "?", "?"][:3] for line in gpus.lines]
+    return Finding("GPU", "ok", "; ".join(f"{name}, driver {driver}, {memory}" for name, driver, memory in parts) + ".")
 
 
 def _has(flags: set[str], part: str) -> bool:

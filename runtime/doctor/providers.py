@@ -1,4 +1,4 @@
-"""What of onnxruntime really works here: a tiny graph is computed by every provider and compared with numpy's answer."""
+"""What of onnxruntime really works here: every provider computes a tiny graph, whose answer numpy knows."""
 
 import importlib.util
 from pathlib import Path

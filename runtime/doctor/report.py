@@ -10,14 +10,12 @@ from rich.table import Table
 
 from vr.runtime.doctor.cameras import check_cameras
 from vr.runtime.doctor.finding import Finding, worst
-from vr.runtime.doctor.machine import check_machine
+from vr.runtime.doctor.machine import ask_gpus, check_machine
 from vr.runtime.doctor.packages import check_packages, first_words
 from vr.runtime.doctor.providers import check_providers
 from vr.runtime.doctor.sources import check_sources
 from vr.runtime.doctor.speed import Speed, measure_speed, speed_findings
 from vr.runtime.sources import Role, SourceOptions
-
-_GPU = "GPU"
 
 
 @dataclass
@@ -61,9 +59,9 @@ def examine(specs: dict[Role, str], seconds: float, options: SourceOptions, quic
         report.findings += guarded(name, check)
 
     add("packages", check_packages)
-    add("machine", check_machine)
-    working: list[str] = []
-    add("providers", lambda: _providers(report, working))
+    gpus, working = ask_gpus(), list[str]()
+    add("machine", lambda: check_machine(gpus))
+    add("providers", lambda: _providers(bool(gpus.lines), working))
     add("cameras", check_cameras)
     if specs:
         add("sources", lambda: check_sources(specs, seconds, options))
@@ -83,15 +81,10 @@ def guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
         ]
 
 
-def _providers(report: Report, working: list[str]) -> list[Finding]:
-    has_gpu = any(one.name == _GPU and "driver" in one.text and one.verdict == "ok" for one in report.findings)
-    findings, names = check_providers(has_gpu and "No NVIDIA" not in _text_of(report, _GPU))
+def _providers(has_gpu: bool, working: list[str]) -> list[Finding]:
+    findings, names = check_providers(has_gpu)
     working += names
     return findings
-
-
-def _text_of(report: Report, name: str) -> str:
-    return next((one.text for one in report.findings if one.name == name), "")
 
 
 def _speed(report: Report, working: list[str]) -> list[Finding]:

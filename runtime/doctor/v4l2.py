@@ -80,7 +80,8 @@ def request(number: int, size: int) -> int:
 def read_device(path: str, ask: Ask) -> Device | None:
     """What the device says; None for one that gives no pictures (metadata, outputs). Raises OSError."""
     answer = _asked(ask, QUERYCAP, _CAPABILITY)
-    driver, name, bus, _, capabilities, of_device = answer
+    driver, name, bus = answer[:3]
+    capabilities, of_device = int(answer[4]), int(answer[5])
     able = of_device if capabilities & _HAS_DEVICE_CAPS else capabilities
     if not able & (_CAPTURE | _MULTIPLANAR):
         return None
