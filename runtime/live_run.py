@@ -85,6 +85,8 @@ class LiveRun:
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
         self.failure: Exception | None = None
+        self.newest: Output | None = None
+        self.length: int | None = None
 
     @property
     def windows(self) -> list[WindowSink]:
@@ -246,7 +248,7 @@ class LiveRun:
         return load_aligners([options], self._process.threads, lambda _text: None, self._process.options.is_watched)[0]
 
     def _watch(self, sources: SourcePair, on_frame: OnFrame) -> Callable[[Output], None]:
-        length = _length(self._options, sources)
+        length = self.length = _length(self._options, sources)
 
         def watch(output: Output) -> None:
             rgb = output.rgb
@@ -254,6 +256,7 @@ class LiveRun:
             self._stats.add(output, truth)
             self._last_s = time.monotonic()
             self.status.output(output)
+            self.newest = output
             on_frame(self._stats.frames, length)
 
         return watch
