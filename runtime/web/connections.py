@@ -41,6 +41,7 @@ class LimitedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # who sends the next picture waits until the last one has gone
         self._expect_head()
         if len(self.connections) > MOST_CONNECTIONS:
             self._make_room()
