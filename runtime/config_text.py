@@ -72,7 +72,7 @@ def _of_pairs() -> list[Option]:
 
 def _shown(option: Option, value: Any) -> Any:
     if option.kind is Path:
-        return value if str(value) in option.built_in else Path(value).absolute()
+        return value if option.is_name(value) else Path(value).absolute()
     if option.is_source and value:
         return str(Path(value).absolute()) if is_file(value) else public_address(value)
     return value
