@@ -1,7 +1,6 @@
 """`vr-live`: aligns and shows two cameras, streams or recordings. Its options are the table of `vr.runtime.options`."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,7 +62,7 @@ def live(**given: Any) -> None:
 
     Try it without cameras: vr-live --ir sim: --rgb sim:
     """
-    from vr.runtime.pairs import gather, literal_secrets, live_options
+    from vr.runtime.pairs import gather, live_options
 
     set_here = {key: value for key, value in given.items() if value is not None and key in OPTIONS}
     set_here |= {
@@ -73,8 +72,7 @@ def live(**given: Any) -> None:
     if given["print_config"]:
         _print_config(values, tables)
     else:
-        run = replace(run_options(values), given=frozenset(set_here))
-        _run(live_options(values, tables), run, literal_secrets(set_here))
+        _run(live_options(values, tables), run_options(values), set_here)
 
 
 def _print_config(values: dict[str, Any], tables: "list[PairTable]") -> None:
@@ -92,9 +90,10 @@ live.__annotations__ = {}
 app.command()(live)
 
 
-def _run(pairs: list[LiveOptions], run: RunOptions, warnings: list[str]) -> None:
+def _run(pairs: list[LiveOptions], run: RunOptions, given: dict[str, Any]) -> None:
     from vr.runtime.live import run_pairs
     from vr.runtime.logs import logging_to, said_and_logged
+    from vr.runtime.pairs import literal_secrets
     from vr.runtime.sources.quiet import quiet_opencv
     from vr.runtime.terminal import open_console, print_report, progress_bar
 
@@ -103,9 +102,9 @@ def _run(pairs: list[LiveOptions], run: RunOptions, warnings: list[str]) -> None
     console = open_console(run.quiet)
     with logging_to(run, _secrets(pairs)), progress_bar(run.quiet) as on_frame:
         say = said_and_logged(console.print)
-        for warning in warnings:
+        for warning in literal_secrets(given):
             say(warning)
-        reports = run_pairs(pairs, say, on_frame, run)
+        reports = run_pairs(pairs, say, on_frame, run, given)
     for options, report in zip(pairs, reports, strict=True):
         print_report(console, report, options.name)
 

@@ -1,6 +1,6 @@
 """A live run: sources, an aligner and sinks are opened, `vr.runtime.pipeline` does the work, a report comes out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 
 from vr.runtime.cores import share_cores
@@ -36,10 +36,12 @@ def run_pairs(
     say: Say = lambda _text: None,
     on_frame: OnFrame = lambda _done, _length: None,
     run_options: RunOptions = RUN_DEFAULTS,
+    given: Collection[str] = (),
 ) -> list[LiveReport]:
     """`run_live` of several pairs at the same time, with one session of the first one's model.
 
-    A pair that fails does not end the others; the first error is raised at the end.
+    A pair that fails does not end the others; the first error is raised at the end. given: keys of what the command
+    line says, which comes before what was kept of an earlier run.
     """
     for options in pairs:
         options.check()
@@ -47,7 +49,7 @@ def run_pairs(
     with stop_on_signals() as stop, reopen_on_hangup(stop) as reopen, ExitStack() as stack:
         shares = share_cores(pairs[0].threads, live=any(is_camera(options.rgb) for options in pairs))
         shows, workers = _can_show(pairs, say), max(1, shares.workers // len(pairs))
-        process = Process(say, shows, shares.threads, workers, run_options)
+        process = Process(say, shows, shares.threads, workers, run_options, given)
         runs = [LiveRun(options, Stop(stop), process) for options in pairs]
         supervisor = Supervisor([run.status for run in runs], run_options.status_file, Notifier.from_environment())
         reopens = [reopen_logs, *(run.reopen for run in runs)]

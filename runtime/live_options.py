@@ -94,8 +94,6 @@ class RunOptions:
     log_format: str = "text"
     log_level: str | None = None
     status_file: Path | None = None
-    given: frozenset[str] = frozenset()
-    """Keys of what was said on the command line, which comes before what was kept."""
 
     @property
     def is_watched(self) -> bool:

@@ -1,8 +1,8 @@
 """One pair of sources, from its options to its report."""
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,7 +50,8 @@ OnFrame = Callable[[int, int | None], None]
 class Process:
     """What all pairs of a process share.
 
-    say: see `vr.runtime.live.run_live`. shows: there is a display. threads, workers: see `vr.runtime.cores`.
+    say: see `vr.runtime.live.run_live`. shows: there is a display. threads, workers: see `vr.runtime.cores`. given:
+    keys of what the command line says.
     """
 
     say: Say
@@ -58,6 +59,7 @@ class Process:
     threads: int
     workers: int
     options: RunOptions
+    given: Collection[str] = ()
 
 
 class LiveRun:
@@ -105,7 +107,7 @@ class LiveRun:
             self.status.opened({"ir": sources.ir, "rgb": sources.rgb})
             self._build(aligner, sources, on_frame)
             self._written = opening.enter_context(closing_sinks(self._sinks, self._process.say))
-            opening.enter_context(keeping(self.controls, self._options, self._process.options, self._process.say))
+            opening.enter_context(self._keeping())
             opened = opening.pop_all()
         self._start_s = self._last_s = time.monotonic()
         self._pipeline.start()
@@ -117,6 +119,10 @@ class LiveRun:
             with opened:
                 raise
         self._finish(opened)
+
+    def _keeping(self) -> AbstractContextManager[None]:
+        process = self._process
+        return keeping(self.controls, self._options, process.options.is_watched, process.given, process.say)
 
     def _finish(self, opened: ExitStack) -> None:
         try:
