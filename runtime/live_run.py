@@ -1,7 +1,7 @@
 """One pair of sources, from its options to its report."""
 
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,11 +65,12 @@ class Process:
 class LiveRun:
     """One pair of sources from its options to its report."""
 
-    def __init__(self, options: LiveOptions, stop: Stop, process: Process) -> None:
-        """Checks every output and writes nothing yet. Raises OutputError."""
+    def __init__(self, options: LiveOptions, stop: Stop, process: Process, sinks: Sequence[Sink] = ()) -> None:
+        """Checks every output and writes nothing yet. sinks: beside those of the options. Raises OutputError."""
         self._options, self._stop, self._process = options, stop, process
         self._files = _open_files(options)
-        self._sinks: list[Sink] = [sink for sink, _ in self._files]
+        self._own_sinks = sinks
+        self._sinks: list[Sink] = [*(sink for sink, _ in self._files), *sinks]
         if options.window and process.shows:
             self._sinks.append(WindowSink(stop, options.name))
         self._stats, self._thermal = LiveStats(), ThermalConditioner(self._options.thermal)
@@ -172,7 +173,11 @@ class LiveRun:
             if isinstance(sink, VideoSink):
                 sink.start(sources.rgb.fps, self._process.say)
         if live:
-            self._sinks = [*(unattended(*file, options.storage) for file in self._files), *self.windows]
+            self._sinks = [
+                *(unattended(*file, options.storage) for file in self._files),
+                *self._own_sinks,
+                *self.windows,
+            ]
         self._aligner = SwitchingAligner(aligner, self.controls, self._load, time.monotonic)
         self._pairing = self._paired(sources)
         estimation = Steered(
