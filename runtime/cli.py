@@ -1,7 +1,9 @@
 """`vr-live`: aligns and shows two cameras, streams or recordings. Its options are the table of `vr.runtime.options`."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from inspect import Parameter, Signature
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -117,10 +119,19 @@ def _secrets(pairs: list[LiveOptions]) -> list[str]:
     return [secret for options in pairs for role in roles for secret in secrets_of(getattr(options, role), role)]
 
 
+def with_implied_values(words: Sequence[str]) -> list[str]:
+    """The command line with `--web` as `--web=auto` where no value follows, which typer has no word for."""
+    implied = {option.flag: option.implied for option in OPTIONS.values() if option.implied is not None}
+    return [
+        f"{word}={implied[word]}" if word in implied and following.startswith("-") else word
+        for word, following in zip_longest(words, words[1:], fillvalue="-")
+    ]
+
+
 def main() -> None:
     """Entry point of the `vr-live` command."""
     with leave_stuck_threads():
-        cli_errors.run(app)
+        cli_errors.run(app, with_implied_values(sys.argv[1:]))
 
 
 if __name__ == "__main__":

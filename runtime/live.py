@@ -14,6 +14,7 @@ from vr.runtime.sinks import Sink, can_show_windows, show_windows
 from vr.runtime.sources.opening import is_camera
 from vr.runtime.stopping import Stop, reopen_on_hangup, stop_on_signals
 from vr.runtime.supervision import Supervisor, supervised
+from vr.runtime.web.starting import page_for
 
 NO_DISPLAY = "no display found: running without a window (--no-window leaves this line out)"
 
@@ -56,6 +57,7 @@ def run_pairs(
         shows, workers = _can_show(pairs, say), max(1, shares.workers // len(pairs))
         process = Process(say, shows, shares.threads, workers, run_options, given)
         runs = [LiveRun(options, Stop(stop), process, () if number else sinks) for number, options in enumerate(pairs)]
+        page = stack.enter_context(page_for(run_options, stop.is_set))
         supervisor = Supervisor([run.status for run in runs], run_options.status_file, Notifier.from_environment())
         reopens = [reopen_logs, *(run.reopen for run in runs)]
         stack.enter_context(supervised(supervisor, stop, reopen, reopens))
@@ -63,6 +65,8 @@ def run_pairs(
         say(describe(aligners[0], pairs[0]))
         for run, aligner in zip(runs, aligners, strict=True):
             stack.enter_context(run.started(aligner, on_frame if len(pairs) == 1 else _silent))
+        if page is not None:
+            page.serve([run.page(number) for number, run in enumerate(runs)], say)
         windows = [window for run in runs for window in run.windows]
         show_windows(windows, lambda: any(run.running for run in runs))
     for run in runs:

@@ -14,6 +14,7 @@ from vr.runtime.loading import AnyAligner, Say, load_aligners, model_choices
 from vr.runtime.pairing import LoopedPairing, PacedPairing, Pairing, TimeRule, pair_sources
 from vr.runtime.pipeline import Pipeline
 from vr.runtime.report import LiveReport, LiveStats
+from vr.runtime.rig_transform import rig_transform
 from vr.runtime.rigs import rig_prior
 from vr.runtime.sinks import (
     FlowSink,
@@ -38,8 +39,12 @@ from vr.runtime.steering import Steered
 from vr.runtime.stopping import Stop
 from vr.runtime.switching import SwitchingAligner
 from vr.runtime.thermal import ThermalConditioner
+from vr.runtime.thermal.hot_spot import Celsius
 from vr.runtime.thermal.step import conditioning
 from vr.runtime.time_offset.finding import OffsetFinder, describe_offset, find_recorded
+from vr.runtime.web.newest import WebSink
+from vr.runtime.web.pair import WebPair
+from vr.runtime.web.recording import RecordingSwitch
 
 _HURRY_S = 2.0
 """How long a run that is torn down waits for its threads before it closes its files."""
@@ -73,6 +78,7 @@ class LiveRun:
         self._sinks: list[Sink] = [*(sink for sink, _ in self._files), *sinks]
         if options.window and process.shows:
             self._sinks.append(WindowSink(stop, options.name))
+        self._web = None if process.options.web is None else _web_sink(options, process.options)
         self._stats, self._thermal = LiveStats(), ThermalConditioner(self._options.thermal)
         self._offset = OffsetFinder() if options.finds_offset and is_camera(options.ir) else None
         self.status, self.controls = Status(options.name), Controls(Settings.of(options), model_choices(options.model))
@@ -85,6 +91,24 @@ class LiveRun:
     def windows(self) -> list[WindowSink]:
         """Those of its sinks that the main thread has to show."""
         return [sink for sink in self._sinks if isinstance(sink, WindowSink)]
+
+    def page(self, number: int) -> WebPair:
+        """What the page may know of it, once it is started with `--web`. number: among all pairs."""
+        assert self._web is not None
+        celsius = self._options.thermal.ir_celsius
+        return WebPair(
+            number,
+            self._options.name,
+            self.controls,
+            self.status,
+            self._web,
+            celsius=None if celsius is None else Celsius.parse(celsius),
+            provider=lambda: self._aligner.current.provider,
+            counts=lambda: self._pairing.counts,
+            dropped=lambda: self._pipeline.dropped_by_sinks,
+            offset_ms=self._offset_ms,
+            switching=lambda: self._aligner.switching_to,
+        )
 
     def reopen(self) -> None:
         """Opens the files again of those of its sinks that can. Raises OutputError."""
@@ -178,11 +202,15 @@ class LiveRun:
                 *self._own_sinks,
                 *self.windows,
             ]
+        if self._web is not None:
+            self._web.start(sources.rgb.fps)
+            self._sinks.append(self._web)
         self._aligner = SwitchingAligner(aligner, self.controls, self._load, time.monotonic)
         self._pairing = self._paired(sources)
         estimation = Steered(
             estimation_for(self._aligner, parse_every(options.estimate_every), rig_prior(options.rig), live, workers),
             self.controls,
+            None if options.rig_transform is None else rig_transform(options.rig_transform),
         )
         self._pipeline = Pipeline(
             self._pairing,
@@ -206,6 +234,10 @@ class LiveRun:
         if (options.realtime or self._process.options.is_watched) and not sources.rgb.live:
             pairing = PacedPairing(pairing)
         return pairing
+
+    def _offset_ms(self) -> float:
+        """By how much IR times are moved now."""
+        return self._options.time_rule.ir_offset_ms if self._offset is None else self._offset.offset_ms()
 
     def _again(self, rule: TimeRule) -> Pairing:
         sources = self._opened.again()
@@ -259,6 +291,10 @@ class OpenedSources:
 def _length(options: LiveOptions, sources: SourcePair) -> int | None:
     known = [n for n in (options.frames, sources.rgb.length) if n is not None]
     return None if options.loop else min(known, default=None)
+
+
+def _web_sink(options: LiveOptions, run: RunOptions) -> WebSink:
+    return WebSink(RecordingSwitch(run.web_folder, options.name or "vr-live", options.storage))
 
 
 def _open_files(options: LiveOptions) -> list[tuple[Sink, Path]]:
