@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vr.runtime.controls import Controls, Settings
 from vr.runtime.estimation import estimation_for, parse_every
+from vr.runtime.interchange import RigTransform
 from vr.runtime.kept import keeping
 from vr.runtime.live_options import LiveOptions, RunOptions
 from vr.runtime.loading import AnyAligner, Say, load_aligners, model_choices
@@ -210,7 +211,7 @@ class LiveRun:
         estimation = Steered(
             estimation_for(self._aligner, parse_every(options.estimate_every), rig_prior(options.rig), live, workers),
             self.controls,
-            None if options.rig_transform is None else rig_transform(options.rig_transform),
+            self._start(),
         )
         self._pipeline = Pipeline(
             self._pairing,
@@ -224,6 +225,15 @@ class LiveRun:
             frames=options.frames,
             workers=workers,
         )
+
+    def _start(self) -> RigTransform | None:
+        """Where estimates begin to look; says what a calibration's matrix leaves out. Raises InputError."""
+        if self._options.rig_transform is None:
+            return None
+        start = rig_transform(self._options.rig_transform)
+        for warning in start.warnings:
+            self._process.say(warning)
+        return start
 
     def _paired(self, sources: SourcePair) -> Pairing:
         options, rule = self._options, self._time_rule()
