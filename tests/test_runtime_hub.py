@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import REPOSITORY
-from tests.hub_server import hub_server
+from tests.hub_server import COMMIT, hub_server
 from vr.runtime.config import read_config
 from vr.runtime.embedded import embedded_path, model_path
 from vr.runtime.errors import ModelError
@@ -45,8 +45,9 @@ def test_a_model_is_downloaded_once_and_then_comes_from_the_cache(tmp_path: Path
             == ["match"] * 3
         )
         assert sum(request.startswith("GET") and "/resolve/" in request for request in seen) == 1
-    (line,) = load(tmp_path, endpoint, "hf://org/name", offline=True)
-    assert line == "match"
+    assert load(tmp_path, endpoint, "hf://org/name", offline=True) == ["match"]
+    # Nobody answers any more: a commit that is in the cache is not asked for.
+    assert load(tmp_path, endpoint, f"hf://org/name@{COMMIT}") == ["match"]
 
 
 def test_what_cannot_be_had_is_said_in_one_line(tmp_path: Path) -> None:
