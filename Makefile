@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check
 RUNTIME_FILES := $(shell find runtime vr -type f -not -name '*.pyc')
 
-.PHONY: demo test test-all check bench accuracy models clean
+.PHONY: demo test test-all check docs bench accuracy models clean
 
 demo: .venv-run/.ready
 	.venv-run/bin/vr-live --ir sim: --rgb sim: --frames 300 --no-window \
@@ -19,6 +19,10 @@ check: .venv/.ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright --pythonpath .venv/bin/python
+
+# The documentation site, in build/site. The variable silences mkdocs-material's news about MkDocs 2.
+docs: .venv/.ready
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 bench: .venv/.ready
 	.venv/bin/python -m benchmarks.speed --short

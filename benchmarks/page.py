@@ -26,8 +26,10 @@ _PAD = '#hand [data-{}="{}"]'
 
 @dataclass(frozen=True)
 class Control:
-    """One control. acts: JavaScript, one way and back, in turn. sign: what changes for it: `picture`, a key of `settings`
-    or `status` after a colon, or `page:` and an expression. before: settings that it is tried in; setup: JavaScript.
+    """One control.
+
+    acts: JavaScript, one way and back, in turn. sign: what changes for it: `picture`, a key of `settings` or `status`
+    after a colon, or `page:` and an expression. before: settings that it is tried in; setup: JavaScript.
     """
 
     name: str

@@ -61,7 +61,7 @@ def run_pairs(
         supervisor = Supervisor([run.status for run in runs], run_options.status_file, Notifier.from_environment())
         reopens = [reopen_logs, *(run.reopen for run in runs)]
         stack.enter_context(supervised(supervisor, stop, reopen, reopens))
-        aligners = load_aligners(pairs, shares.threads, say)
+        aligners = load_aligners(pairs, shares.threads, say, run_options.is_watched)
         say(describe(aligners[0], pairs[0]))
         for run, aligner in zip(runs, aligners, strict=True):
             stack.enter_context(run.started(aligner, on_frame if len(pairs) == 1 else _silent))

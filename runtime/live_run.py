@@ -77,12 +77,12 @@ class LiveRun:
         self._files = _open_files(options)
         self._own_sinks = sinks
         self._sinks: list[Sink] = [*(sink for sink, _ in self._files), *sinks]
-        if options.window and process.shows:
-            self._sinks.append(WindowSink(stop, options.name))
         self._web = None if process.options.web is None else _web_sink(options, process.options)
         self._stats, self._thermal = LiveStats(), ThermalConditioner(self._options.thermal)
         self._offset = OffsetFinder() if options.finds_offset and is_camera(options.ir) else None
         self.status, self.controls = Status(options.name), Controls(Settings.of(options), model_choices(options.model))
+        if options.window and process.shows:
+            self._sinks.append(WindowSink(stop, options.name, self.controls))
         self._opened = OpenedSources(options, self._steps)
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
@@ -258,7 +258,7 @@ class LiveRun:
         named = {key: getattr(settings, key) for key in ("mode", "rig", "search")}
         options = replace(self._options, model=Path(settings.model), **named)
         options.masks.check(options.mode)
-        return load_aligners([options], self._process.threads, lambda _text: None)[0]
+        return load_aligners([options], self._process.threads, lambda _text: None, self._process.options.is_watched)[0]
 
     def _watch(self, sources: SourcePair, on_frame: OnFrame) -> Callable[[Output], None]:
         length = _length(self._options, sources)

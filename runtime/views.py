@@ -110,8 +110,8 @@ def _plain(size_hw: SizeHw, bgr: tuple[int, int, int]) -> Uint8Array:
 
 
 def ir_outlines(alignment: Alignment, alpha: float) -> Uint8Array:
-    """(H, W): 255 on lines of one pixel along the edges of `ir`, 0 elsewhere, and near the border of the IR frame, which
-    is no edge of the scene.
+    """(H, W): 255 on lines of one pixel along the edges of `ir`, 0 elsewhere, and near the border of the IR frame,
+    which is no edge of the scene.
 
     Canny's (IEEE TPAMI 8, 1986) of a little blurred IR; an edge begins where Sobel's filter gives more than
     OUTLINE_SLOPE / alpha, and goes on down to half of it.

@@ -11,6 +11,9 @@ Subscribes to `ir` (mono8, mono16, bgr8, rgb8) and `rgb` (bgr8, rgb8), pairs the
 Nothing is published on `aligned` while the transform is refused.
 """
 
+# ROS is not installed where this is checked.
+# pyright: reportMissingImports=false
+
 import sys
 from typing import Any
 
