@@ -17,6 +17,7 @@ STAND_INS = (
     (r"--rgb [0-9]\b", "--rgb sim:"),
     (r'(?m)^(ir|rgb) = "[0-9]"', r'\1 = "sim:"'),
     (r"rtsp://\S+/(ir|rgb)", "sim:"),
+    (r"--web 0\.0\.0\.0:8080", "--web 0.0.0.0:0"),  # the port may be taken
     (r"--frames 300\b", "--frames 3"),
     (r"^(vr-live (?!.*(--print-config|--frames|--version)).*)$", r"\1 --frames 3"),
     (r"--ir-16bit --ir-celsius tlinear ", ""),  # the generated infrared is 8 bit; tests/test_live_thermal.py has both
@@ -44,6 +45,8 @@ NOT_RUN = (
         "needs root; tests/test_deploy.py has the service",
     ),
     (r"^vr-health ", "needs a running service; tests/test_live_status.py has one"),
+    (r"^ssh ", "needs another machine"),
+    (r"^curl ", "needs a run with a page; tests/test_web_docs.py has one"),
     (r"^docker ", "needs Docker and a GPU"),
     (r"--provider (cuda|tensorrt)|--build-engine", "needs a GPU"),
     (
