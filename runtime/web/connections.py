@@ -35,6 +35,7 @@ class LimitedProtocol(H11Protocol):
         super().__init__(config, server_state, {**app_state, "abort": self._abort}, _loop)
         self.logger = _LOG
         self._deadline: asyncio.TimerHandle | None = None
+        self._overdue_state: object = None
         self.silent_since_s = 0.0
         self._is_refused = False
 
@@ -55,11 +56,13 @@ class LimitedProtocol(H11Protocol):
         """See `asyncio.Protocol`."""
         if self.transport.is_closing() or self._is_refused:
             return
-        if self._deadline is None and self.conn.their_state is h11.IDLE:
-            self._expect_head()
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE and not self._is_refused:
+        if self._is_refused:
+            return
+        if self.conn.their_state is not self._overdue_state:
             self._expect_nothing()
+        if self._deadline is None and self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._expect_head()
 
     def on_response_complete(self) -> None:
         """Answered; a request whose body still comes is not waited for."""
@@ -91,7 +94,9 @@ class LimitedProtocol(H11Protocol):
         self._expect(HEAD_S, self._too_slow)
 
     def _expect(self, within_s: float, otherwise: Callable[[], None]) -> None:
+        """That the client gets on to another state than it is in now."""
         self._expect_nothing()
+        self._overdue_state = self.conn.their_state
         self._deadline = self.loop.call_later(within_s, otherwise)
 
     def _expect_nothing(self) -> None:
