@@ -35,7 +35,7 @@ class LimitedProtocol(H11Protocol):
         super().__init__(config, server_state, {**app_state, "abort": self._abort}, _loop)
         self.logger = _LOG
         self._deadline: asyncio.TimerHandle | None = None
-        self._overdue_state: object = None
+        self._overdue_state: Any = None
         self.silent_since_s = 0.0
         self._is_refused = False
 
