@@ -123,6 +123,10 @@ def test_a_token_is_asked_for_and_let_in(browser: Browser, tmp_path: Path) -> No
     with web_rig(tmp_path, token="a secret of the box") as rig, browser.new_context() as context:
         page = context.new_page()
         page.goto(at(rig))
+        page.fill("#token", "a guess")
+        page.press("#token", "Enter")
+        page.wait_for_selector("#wrong:not([hidden])")
+        assert "token" not in page.url
         page.fill("#token", "a secret of the box")
         page.press("#token", "Enter")
         page.wait_for_selector(LIVE)
