@@ -32,7 +32,6 @@ def calibrated(folder: Path, truth: Float64Array, seed: int) -> tuple[float, flo
     values = {"ir": str(ir), "rgb": str(rgb), "fps": 1.0, "model": Path("small"), "threads": 1, "ir_offset_ms": "0"}
     found = calibrate_rig(with_values(DEFAULTS, values), 20.0, Stop(), lambda _share, _hint: None)
     assert found.rig.looked == 20 and found.rig.agreeing >= 15
-    assert corners_off_px(found.rig.theta, truth, SIZE_HW) == pytest.approx(found.before_px, rel=9.0)
     return corners_off_px(found.rig.theta, truth, SIZE_HW), found.rig.uncertainty_px
 
 
