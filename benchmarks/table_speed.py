@@ -1,4 +1,4 @@
-"""The README's tables of `results/speed.json` and `results/roofline.json`."""
+"""The tables of `results/speed.json` and `results/roofline.json`."""
 
 from typing import Any
 
@@ -130,6 +130,16 @@ def _stages(rows: list[Row]) -> str:
     return markdown_table(["median ms", *stages], 1, cells)
 
 
+def _views(rows: list[Row]) -> str:
+    """One row per view, one column per palette."""
+    palettes = list(dict.fromkeys(row["palette"] for row in rows))
+    ms = {(row["name"], row["palette"]): f"{row['median_ms']:.2f}" for row in rows}
+    cells = [
+        [name, *(ms[name, palette] for palette in palettes)] for name in dict.fromkeys(row["name"] for row in rows)
+    ]
+    return markdown_table(["view", *(f"palette {palette}, median ms" for palette in palettes)], 1, cells)
+
+
 def _pairs(rows: list[Row]) -> str:
     cells = [[row["name"], str(row["pairs"]), f"{row['fps']:.0f}", f"{row['fps_per_pair']:.0f}"] for row in rows]
     return markdown_table(["model", "pairs", "fps together", "fps per pair"], 1, cells)
@@ -184,6 +194,7 @@ SUITES = {
     "variants": ("The default network at other sizes and precisions, one thread:", _variants),
     "whole": ("Frames in memory to overlays, infrared 640x480, all cores:", _whole),
     "stages": ("Each stage alone at 640x480, one thread:", _stages),
+    "views": ("A picture of each view at 640x480, warp included, one thread:", _views),
     "latency": ("Two cameras at 640x480 and 30 frames per second, from the grab to the picture:", _latency),
     "process": ("`vr-live` at 640x480, recording the overlay:", _process),
     "offline": ("A 20-minute pair of files, every frame estimated, the overlay recorded:", _process),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.measure import machine_facts, measure
 from vr.runtime.alignment import Alignment
 from vr.runtime.badges import draw_badge, draw_band, draw_notices
-from vr.runtime.blend import mixed
+from vr.runtime.mixing import mixed
 from vr.runtime.notices import Notice
 from vr.runtime.sim import Simulator
 from vr.runtime.thermal import ThermalConditioner, ThermalOptions

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,15 +9,16 @@ from vr.runtime.alignment import Alignment, State
 from vr.runtime.badges import NOT_ALIGNED, draw_badge, draw_band, draw_caption, draw_hot_spot, draw_notices
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw, apply_matrix, to_3x3
+from vr.runtime.mixing import check_alpha, mix, mixed, shown, stretch
 from vr.runtime.notices import Notice
-from vr.runtime.preprocess import Frame, to_8bit, to_bgr
+from vr.runtime.preprocess import Frame
 from vr.runtime.style import Style
 from vr.runtime.thermal.hot_spot import HotSpot
-from vr.runtime.thermal.palettes import in_colour
+from vr.runtime.views import caption, draw_inset, draw_inset_rim, draw_view, inset_corner_xy
 
 Uint8Array = NDArray[np.uint8]
 
-_RAW_LABEL, _ALIGNED_LABEL = "without alignment", "aligned"
+_RAW_LABEL = "without alignment"
 _NOTHING, _NOTHING_HW = 40, (480, 640)
 """Grey level, and size where nothing tells it, of a picture without any frame."""
 _MAP_STEP = 4
@@ -43,43 +43,10 @@ def _badged(picture: Uint8Array, state: State) -> Uint8Array:
     return picture
 
 
-def mixed(alignment: Alignment, rgb_bgr: Uint8Array, alpha: float, palette: str = "none") -> Uint8Array:
-    """`alpha * moved + (1 - alpha) * rgb`, rounded to the nearest, (H, W, 3) uint8 BGR; as `overlay`, nothing drawn on.
-
-    Only where the IR frame has data: where the source point lies among its pixel centres, so that no pixel
-    is mixed with the black outside. Elsewhere, and everywhere if refused, the RGB frame alone.
-    """
-    _check_alpha(alpha)
-    if rgb_bgr.shape != (*alignment.rgb_hw, 3):
-        raise InputError(f"RGB frame has shape {rgb_bgr.shape}; this alignment is for {(*alignment.rgb_hw, 3)}")
-    if alignment.state == "refused":
-        return rgb_bgr.copy()
-    drawn = alignment.blended(alpha) if palette == "none" else None
-    return _blend(alignment, rgb_bgr, alpha, palette) if drawn is None else drawn
-
-
-def _blend(alignment: Alignment, rgb_bgr: Uint8Array, alpha: float, palette: str) -> Uint8Array:
-    assert alignment.moved_8bit is not None
-    picture = _mix(_shown(alignment.moved_8bit, palette), rgb_bgr, alpha)
-    # Much faster than np.where with a mask of one channel.
-    cv2.copyTo(rgb_bgr, (~ir_has_data(alignment)).view(np.uint8), picture)
-    return picture
-
-
-def _shown(ir: Frame, palette: str) -> Uint8Array:
-    """IR as it is shown, (h, w, 3) BGR."""
-    return to_bgr(ir) if palette == "none" else in_colour(to_8bit(ir), palette)
-
-
-def ir_has_data(alignment: Alignment) -> NDArray[np.bool_]:
-    """(H, W): whether the source point of an RGB pixel lies among the pixel centres of the IR frame."""
-    return alignment.warper.has_data
-
-
 def raw_overlay(ir: Frame, rgb_bgr: Uint8Array, alpha: float, palette: str = "none") -> Uint8Array:
     """The IR frame stretched to the RGB frame's size and blended without alignment, (H, W, 3) uint8 BGR."""
-    _check_alpha(alpha)
-    return _mix(_stretch(_shown(ir, palette), (rgb_bgr.shape[0], rgb_bgr.shape[1])), rgb_bgr, alpha)
+    check_alpha(alpha)
+    return mix(stretch(shown(ir, palette), (rgb_bgr.shape[0], rgb_bgr.shape[1])), rgb_bgr, alpha)
 
 
 def side_by_side(left: Uint8Array, right: Uint8Array, labels: tuple[str, str]) -> Uint8Array:
@@ -101,18 +68,41 @@ def render(
     notices: Sequence[Notice] = (),
     hot_spot: HotSpot | None = None,
 ) -> Uint8Array:
-    """The picture that is shown and recorded: the overlay, or the overlay without alignment on its left.
+    """The picture that is shown and recorded, by the view of `style` (`vr.runtime.views`), (H, W, 3) uint8 BGR; of
+    `side-by-side` (H, 2 W, 3), with the overlay without alignment on the left.
 
     hot_spot: of the IR frame; drawn where it lies in the RGB frame, not if refused.
     """
-    aligned = mixed(alignment, rgb_bgr, style.alpha, style.palette)
-    if hot_spot is not None and (xy := spot_in_rgb(alignment, hot_spot)) is not None:
+    aligned = draw_view(style, alignment, rgb_bgr)
+    xy = None if hot_spot is None else spot_in_rgb(alignment, hot_spot)
+    if hot_spot is not None and xy is not None:
         draw_hot_spot(aligned, hot_spot, xy)
+    if style.view == "picture-in-picture" and alignment.state != "refused":
+        _draw_inset(aligned, style, alignment, rgb_bgr, hot_spot, xy)
     draw_notices(_badged(aligned, alignment.state), notices)
     if style.view != "side-by-side":
+        left_of_inset = inset_corner_xy(alignment.rgb_hw)[0] if style.view == "picture-in-picture" else None
+        draw_caption(aligned[:, :left_of_inset], caption(style, alignment.state))
         return aligned
-    label = _ALIGNED_LABEL if alignment.state != "refused" else NOT_ALIGNED.lower()
+    label = caption(style, alignment.state) if alignment.state != "refused" else NOT_ALIGNED.lower()
     return side_by_side(raw_overlay(alignment.ir, rgb_bgr, style.alpha, style.palette), aligned, (_RAW_LABEL, label))
+
+
+def _draw_inset(
+    picture: Uint8Array,
+    style: Style,
+    alignment: Alignment,
+    rgb_bgr: Uint8Array,
+    hot_spot: HotSpot | None,
+    xy: tuple[float, float] | None,
+) -> None:
+    """After the hottest spot, which may lie below it and would then point to a wrong place of it; it has its own."""
+    inset = draw_inset(picture, style, alignment, rgb_bgr)
+    if hot_spot is not None and xy is not None:
+        to_inset = inset.shape[1] / picture.shape[1], inset.shape[0] / picture.shape[0]
+        x, y = ((place + 0.5) * share - 0.5 for place, share in zip(xy, to_inset, strict=True))
+        draw_hot_spot(inset, hot_spot, (x, y))
+    draw_inset_rim(picture)
 
 
 def spot_in_rgb(alignment: Alignment, spot: HotSpot) -> tuple[float, float] | None:
@@ -154,7 +144,7 @@ def lone_picture(
     if rgb_bgr is not None:
         picture, _, _ = _fitted(rgb_bgr, size_hw)
     elif ir is not None:
-        picture, scale, corner_xy = _fitted(_shown(ir, palette), size_hw)
+        picture, scale, corner_xy = _fitted(shown(ir, palette), size_hw)
         if hot_spot is not None:
             x, y = (place + 0.5 for place in (hot_spot.x_ir, hot_spot.y_ir))
             draw_hot_spot(picture, hot_spot, (corner_xy[0] + scale * x - 0.5, corner_xy[1] + scale * y - 0.5))
@@ -171,21 +161,5 @@ def _fitted(bgr: Uint8Array, size_hw: SizeHw) -> tuple[Uint8Array, float, tuple[
     inner_hw = max(1, round(scale * bgr.shape[0])), max(1, round(scale * bgr.shape[1]))
     top, left = ((whole - part) // 2 for whole, part in zip(size_hw, inner_hw, strict=True))
     picture = np.zeros((*size_hw, 3), np.uint8)
-    picture[top : top + inner_hw[0], left : left + inner_hw[1]] = _stretch(bgr, inner_hw)
+    picture[top : top + inner_hw[0], left : left + inner_hw[1]] = stretch(bgr, inner_hw)
     return picture, scale, (left, top)
-
-
-def _mix(ir_bgr: Uint8Array, rgb_bgr: Uint8Array, alpha: float) -> Uint8Array:
-    return cv2.addWeighted(ir_bgr, alpha, rgb_bgr, 1.0 - alpha, 0.0)  # type: ignore[return-value]
-
-
-def _stretch(bgr: Uint8Array, size_hw: SizeHw) -> Uint8Array:
-    h, w = size_hw
-    shrinks = h <= bgr.shape[0] and w <= bgr.shape[1]
-    mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(bgr, (w, h), interpolation=mode)  # type: ignore[return-value]
-
-
-def _check_alpha(alpha: float) -> None:
-    if not 0.0 <= alpha <= 1.0:
-        raise InputError(f"alpha is {alpha:g}; expected 0 (RGB alone) to 1 (IR alone)")

@@ -6,27 +6,23 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import theta_of_numbers
 from vr.runtime.live_options import LiveOptions
 from vr.runtime.option import Option
 from vr.runtime.options import OPTIONS
-from vr.runtime.style import Style, View
-
-Follow = Literal["estimate", "hold", "hand"]
-"""estimate: the network looks at every pair. hold: the last transform stays. hand: the transform `theta` is shown."""
-FOLLOW: tuple[Follow, ...] = get_args(Follow)
+from vr.runtime.style import FOLLOW, Follow, Style, View
 
 
 @dataclass(frozen=True)
 class Settings:
     """One moment of what can be changed; defaults and meaning are those of the options of the same names.
 
-    follow: where the transform comes from. theta: six numbers of an affine, or nine of a homography, normalised, row by
-    row (`vr.runtime.geometry`): what `hand` shows, and where `estimate` begins to look; None if nobody has set one.
-    model: name of a built-in model, or a file. mode: mask, or None.
+    follow: where the transform comes from, see `vr.runtime.style`. theta: six numbers of an affine, or nine of a
+    homography, normalised, row by row (`vr.runtime.geometry`): what `hand` shows, and where `estimate` begins to look;
+    None if nobody has set one. model: name of a built-in model, or a file. mode: mask, or None.
     """
 
     view: View = "overlay"
@@ -53,8 +49,9 @@ class Settings:
         return Settings(**named, model="default" if options.model is None else str(options.model))
 
 
-_OPTION_KEYS = ("view", "alpha", "palette", "split", "ir_above", "model", "mode", "rig", "search")
-SETTINGS: tuple[str, ...] = (*_OPTION_KEYS, "follow", "theta")
+_OPTION_KEYS = ("view", "alpha", "palette", "split", "ir_above", "follow", "model", "mode", "rig", "search")
+_TRANSFORM_KEYS = ("follow", "theta")
+SETTINGS: tuple[str, ...] = (*_OPTION_KEYS, "theta")
 """Names of all settings."""
 
 
@@ -82,7 +79,7 @@ class Controls:
         checked = {key: self._checked(key, value) for key, value in values.items()}
         with self._lock:
             changed = replace(self._settings, **checked)
-            if changed.follow == "hand" and changed.theta is None:
+            if changed.follow == "hand" and changed.theta is None and not checked.keys().isdisjoint(_TRANSFORM_KEYS):
                 raise InputError("follow is hand and theta is not set; expected six numbers as theta")
             self._settings = changed
         for listener in self._listeners:

@@ -21,6 +21,7 @@ from vr.runtime.placement import Placement
 from vr.runtime.preprocess import Frame, to_8bit
 from vr.runtime.rigs import DEFAULT_RIG, rig_prior
 from vr.runtime.search import DEFAULT_SEARCH, Answer, check_search
+from vr.runtime.style import Style
 from vr.runtime.temporal import ThetaFilter
 
 
@@ -48,7 +49,7 @@ class DeviceAligner:
 
     def __init__(self, device: DeviceOverlay, rig: str = DEFAULT_RIG, alpha: float | None = DEFAULT_ALPHA) -> None:
         """Most callers want `DeviceAligner.load`. Raises InputError for an unknown rig."""
-        self._device, self._alpha = device, alpha
+        self._device, self._alpha, self._draws = device, alpha, alpha is not None
         self._filter = ThetaFilter(rig_prior(rig))
 
     @classmethod
@@ -101,6 +102,13 @@ class DeviceAligner:
         """
         check_frames(ir, rgb)
         self._device.prepare((ir.shape[0], ir.shape[1], _channels(ir)), (rgb.shape[0], rgb.shape[1], 3))
+
+    def draws(self, style: Style) -> None:
+        """Pictures of the next pairs: on the device if it can draw that view; else none, they are drawn from the
+        transform.
+        """
+        if self._draws:
+            self._alpha = style.alpha if style.view == "overlay" and style.palette == "none" else None
 
     def reset(self) -> None:
         """Forgets the video so far, for example before another one."""
@@ -157,10 +165,19 @@ class DeviceAligner:
 
 def is_overlay_graph(path: Path) -> bool:
     """Whether a model file is an overlay graph; False also for what is no model file at all."""
+    return _graph(path) == "overlay"
+
+
+def is_registration_graph(path: Path) -> bool:
+    """Whether a file is a model that aligns; False also for what is no model file at all."""
+    return _graph(path) in ("overlay", "estimate")
+
+
+def _graph(path: Path) -> str | None:
     try:
-        return read_metadata(path.read_bytes()).get("vr.graph") == "overlay"
+        return read_metadata(path.read_bytes()).get("vr.graph")
     except (OSError, ValueError):
-        return False
+        return None
 
 
 def _channels(frame: Frame) -> int:

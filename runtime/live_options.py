@@ -12,13 +12,13 @@ from vr.runtime.option import AUTO, Option
 from vr.runtime.options import OPTIONS
 from vr.runtime.pairing import Between, TimeRule, parse_ms
 from vr.runtime.person_masks import MaskOptions
-from vr.runtime.rig_transform import rig_theta
+from vr.runtime.rig_transform import rig_transform
 from vr.runtime.rigs import DEFAULT_RIG
 from vr.runtime.search import DEFAULT_SEARCH
 from vr.runtime.sources import SourceOptions
 from vr.runtime.sources.opening import is_camera
 from vr.runtime.storage import StorageOptions
-from vr.runtime.style import DEFAULT_IR_ABOVE, DEFAULT_SPLIT, View
+from vr.runtime.style import DEFAULT_IR_ABOVE, DEFAULT_SPLIT, Follow, View
 from vr.runtime.thermal import ThermalOptions
 
 
@@ -41,6 +41,10 @@ class LiveOptions:
     palette: str = "none"
     split: float = DEFAULT_SPLIT
     ir_above: int = DEFAULT_IR_ABOVE
+    follow: Follow = "estimate"
+    keep: Path | None = None
+    realtime: bool = False
+    loop: bool = False
     frames: int | None = None
     window: bool = True
     record: Path | None = None
@@ -77,7 +81,9 @@ class LiveOptions:
         self.storage.check()
         self.thermal.check()
         if self.rig_transform is not None:
-            rig_theta(self.rig_transform)
+            rig_transform(self.rig_transform)
+        elif self.follow == "hand":
+            raise InputError("--follow hand shows the transform of --rig-transform; add it, or leave --follow out")
         if self.thermal.ir_celsius is not None and is_camera(self.ir) and not self.sources.ir_16bit:
             raise InputError("--ir-celsius needs raw 16-bit infrared frames; add --ir-16bit, or leave it out")
         outputs = [path.resolve() for path in (self.record, self.transforms, self.flows) if path is not None]
@@ -94,6 +100,15 @@ class RunOptions:
     log_format: str = "text"
     log_level: str | None = None
     status_file: Path | None = None
+    web: str | None = None
+    web_token: Path | None = None
+    web_name: str | None = None
+    web_folder: Path | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether people look at the run from elsewhere, and change its settings."""
+        return self.web is not None
 
     def check(self) -> None:
         """Raises InputError for values that are none of the choices."""

@@ -24,6 +24,7 @@ class Option:
     built_in: names that are no files.
     pair: one pair of several may set it for itself; "only": nothing else can.
     example: a value for people to begin with, where there is no default.
+    implied: what the option means on the command line without a value; None: it needs one.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Option:
     pair: bool | Literal["only"] = False
     metavar: str | None = None
     example: Any = None
+    implied: str | None = None
 
     @property
     def flag(self) -> str:

@@ -8,7 +8,7 @@ and its default, is the field of that name of `LiveOptions`, of the part of it t
 from pathlib import Path
 
 from vr.runtime.embedded import EMBEDDED
-from vr.runtime.option import Option
+from vr.runtime.option import AUTO, Option
 from vr.runtime.pairing import BETWEEN
 from vr.runtime.providers import PROVIDER_CHOICES
 from vr.runtime.rigs import RIGS
@@ -161,6 +161,13 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             pair=True,
         ),
         Option(
+            "follow",
+            str,
+            "estimate, or hand: no estimates, the transform that was set by hand is shown as it is.",
+            choices=("estimate", "hand"),
+            pair=True,
+        ),
+        Option(
             "search",
             str,
             "Where one look is not sure. none: refuse; near: try somewhat turned and scaled views; "
@@ -247,7 +254,18 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             pair=True,
             metavar="NAME",
         ),
+        Option("realtime", bool, "Play recordings at the speed at which they were taken; --web does.", pair=True),
+        Option("loop", bool, "Play recordings again and again, until stopped.", pair=True),
         Option("window", bool, "Show the picture on the screen."),
+        Option(
+            "keep",
+            Path,
+            "Keep what is changed on the page in this file, and begin with it; default: one file per rig in the user's "
+            "state folder; none: forget it.",
+            pair=True,
+            built_in=("none",),
+            example="none",
+        ),
     ),
     "Files": (
         Option(
@@ -315,6 +333,40 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             part="storage",
             pair=True,
             low=1,
+        ),
+    ),
+    "Web": (
+        Option(
+            "web",
+            str,
+            "Serve a page to watch and to operate, and an HTTP interface; alone: localhost:8080 or the next free port. "
+            "An address that others reach needs a token, which is made and printed if none is set.",
+            part="run",
+            metavar="[HOST:PORT]",
+            example="localhost:8080",
+            implied=AUTO,
+        ),
+        Option(
+            "web_token",
+            Path,
+            "File with the token that the page asks for; else VR_WEB_TOKEN in the environment.",
+            part="run",
+            example="/etc/vr-live/token",
+        ),
+        Option(
+            "web_name",
+            str,
+            "Name under which a reverse proxy serves the page.",
+            part="run",
+            metavar="NAME",
+            example="cameras.example.org",
+        ),
+        Option(
+            "web_folder",
+            Path,
+            "Recordings that are begun on the page go into this folder; default: vr-recordings in the current one.",
+            part="run",
+            example="vr-recordings",
         ),
     ),
     "Running": (

@@ -1,34 +1,28 @@
 """`--rig-transform`: where estimates begin to look, as numbers or as a file of a calibration."""
 
-import importlib
 from pathlib import Path
-from typing import Any, cast
 
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import Float64Array, theta_of_numbers
+from vr.runtime.interchange import READABLE, RigTransform, load_transform
 
-FILE_SUFFIXES = (".json", ".yaml", ".yml", ".xml", ".tfm", ".txt", ".mat")
 _EXPECTED = (
     "expected six numbers (affine) or nine (homography) with commas between, normalised, from the RGB to the IR frame, "
-    f"or a file that ends in {', '.join(FILE_SUFFIXES)}"
+    f"or a file that ends in {', '.join(READABLE)}"
 )
 
 
-def rig_theta(text: str) -> Float64Array:
-    """The theta, (2, 3) or (3, 3), that a text names: numbers row by row, `a,b,c,d,e,f`, or a file.
-
-    Raises InputError for anything else.
-    """
+def rig_transform(text: str) -> RigTransform:
+    """The transform that a text names: numbers row by row, `a,b,c,d,e,f`, or a file. Raises InputError for all else."""
     numbers = _numbers(text)
     if numbers is not None:
-        return theta_of_numbers(numbers)
+        return RigTransform(theta_of_numbers(numbers), "normalised")
     path = Path(text)
-    if path.suffix.lower() not in FILE_SUFFIXES:
+    if path.suffix.lower() not in READABLE:
         raise InputError(f"--rig-transform is {text!r:.80}; {_EXPECTED}")
     if not path.is_file():
         raise InputError(f"--rig-transform: there is no file {path}; {_EXPECTED}")
-    interchange: Any = importlib.import_module("vr.runtime.interchange")
-    return cast(Float64Array, interchange.read_transform(path).theta())
+    return load_transform(path)
 
 
 def is_numbers(text: str) -> bool:
@@ -37,7 +31,7 @@ def is_numbers(text: str) -> bool:
 
 
 def theta_text(theta: Float64Array) -> str:
-    """What `rig_theta` reads as this theta, to six digits behind the point: far below a pixel."""
+    """What `rig_transform` reads as this theta, to six digits behind the point: far below a pixel."""
     return ",".join(f"{number:.6f}" for number in theta.ravel())
 
 

@@ -1,4 +1,4 @@
-"""How the picture is drawn: the one list of views, and what may be chosen about them."""
+"""How the picture is drawn, and by what transform: the lists of what may be chosen."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -22,6 +22,9 @@ the overlay without alignment and with it. difference: where the two differ. pic
 corner of the colour picture. threshold: infrared only where it is brighter than a level.
 """
 VIEWS: tuple[View, ...] = get_args(View)
+Follow = Literal["estimate", "hold", "hand"]
+"""estimate: the network looks at every pair. hold: the last transform stays. hand: one that a person has set."""
+FOLLOW: tuple[Follow, ...] = get_args(Follow)
 DEFAULT_SPLIT = 0.5
 DEFAULT_IR_ABOVE = 160
 

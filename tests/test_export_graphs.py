@@ -13,9 +13,9 @@ from vr.export.precision import HalfConv, halve_convolutions
 from vr.models.base import RegistrationNet
 from vr.runtime import preprocess
 from vr.runtime.alignment import Alignment
-from vr.runtime.blend import mixed
 from vr.runtime.contract import output_names
 from vr.runtime.geometry import apply_matrix, theta_to_matrix
+from vr.runtime.mixing import mixed
 
 NET_HW = (48, 64)
 ALPHA = 0.35

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from tests.thermal_scenes import scene
 from vr.runtime.alignment import Alignment, State
 from vr.runtime.badges import band_height_px, draw_badge, draw_band, draw_hot_spot, draw_notices, label_height_px
-from vr.runtime.blend import lone_picture, mixed, raw_overlay, render, spot_in_rgb
+from vr.runtime.blend import lone_picture, raw_overlay, render, spot_in_rgb
 from vr.runtime.geometry import apply_matrix
+from vr.runtime.mixing import mixed
 from vr.runtime.notices import Notice
 from vr.runtime.report import STATES
 from vr.runtime.style import VIEWS, Style

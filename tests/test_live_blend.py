@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from vr.runtime.alignment import Alignment, State
 from vr.runtime.badges import band_height_px
-from vr.runtime.blend import ir_has_data, mixed, overlay, raw_overlay, render, side_by_side
+from vr.runtime.blend import overlay, raw_overlay, render, side_by_side
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import IDENTITY_THETA, Float64Array, theta_to_matrix
+from vr.runtime.mixing import ir_has_data, mixed
 from vr.runtime.style import VIEWS, Style
 
 RGB_HW, IR_HW = (60, 90), (40, 70)

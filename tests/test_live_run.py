@@ -101,7 +101,7 @@ def test_refused_frames_are_marked_everywhere(tmp_path: Path) -> None:
     assert list((tmp_path / "flows").iterdir()) == []
     picture, rgb = cv2.imread(str(tmp_path / "png" / "000001.png")), cv2.imread(str(images / "1.png"))
     assert picture is not None and rgb is not None
-    np.testing.assert_array_equal(picture[40:], rgb[40:])
+    np.testing.assert_array_equal(picture[40:-20], rgb[40:-20])
     assert (picture[:5] != rgb[:5]).any(axis=2).all()
 
 

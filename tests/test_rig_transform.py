@@ -12,16 +12,16 @@ from tests.rig_footage import SIZE_HW, rig, write_rig
 from vr.runtime.config import read_config
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import grid_error_px, theta_to_matrix
-from vr.runtime.rig_transform import rig_theta, theta_text
+from vr.runtime.rig_transform import rig_transform, theta_text
 
 
 def test_numbers_are_an_affine_or_a_homography() -> None:
     np.testing.assert_array_equal(
-        rig_theta("0.92, -0.05,0.14,0.09,0.91,-9e-2"), [[0.92, -0.05, 0.14], [0.09, 0.91, -0.09]]
+        rig_transform("0.92, -0.05,0.14,0.09,0.91,-9e-2").theta(), [[0.92, -0.05, 0.14], [0.09, 0.91, -0.09]]
     )
-    assert rig_theta("2,0,0,0,2,0,0,0,2").tolist() == np.eye(3).tolist()
+    assert rig_transform("2,0,0,0,2,0,0,0,2").theta().tolist() == np.eye(3).tolist()
     theta = rig(40.0, 0.6)
-    np.testing.assert_allclose(rig_theta(theta_text(theta)), theta, atol=5e-7)
+    np.testing.assert_allclose(rig_transform(theta_text(theta)).theta(), theta, atol=5e-7)
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,13 @@ def test_numbers_are_an_affine_or_a_homography() -> None:
         ("nan,0,0,0,1,0", "not finite"),
         ("", "expected six numbers"),
         ("1,0,zero,0,1,0", "expected six numbers"),
-        ("rig.pickle", "or a file that ends in .json"),
+        ("rig.pickle", "or a file that ends in .npy"),
         ("gone.yaml", "there is no file gone.yaml"),
     ],
 )
 def test_what_it_is_not_is_said(text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        rig_theta(text)
+        rig_transform(text)
 
 
 def test_a_file_is_found_from_the_folder_of_the_options(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 - network: each embedded model on each installed provider, and the thesis's networks in PyTorch eager.
 - variants: the default network at other sizes, in half precision and in int8; not in a --short run.
 - stages: what decoding, preprocessing, network, filter, warp, blend and encoding cost alone.
+- views: what drawing a picture costs in each view, warp included.
 - whole: frames in memory to overlays, 320x240 to 4K; the thesis's path and our loop without threads in the same run.
 - pairs, threads: several camera pairs in one process; threads of a network against pairs looked at at once.
 - process: `vr-live` on files and on `sim:`, with start-up, first overlay and peak memory.
@@ -60,6 +61,7 @@ def _suites(short: bool, minutes: float) -> dict[str, Callable[[], list[Row]]]:
         "network": lambda: network.network_rows(models, 1, calls),
         "variants": lambda: variants.variant_rows(1, calls),
         "stages": lambda: stages.stage_rows(models, calls),
+        "views": lambda: stages.view_rows(calls),
         "whole": lambda: whole.whole_rows(models, shares, frames, sizes),
         "pairs": lambda: whole.pairs_rows("small", models["small"], shares, frames // 2, (1, 2, 4, 8)),
         "threads": lambda: whole.threads_rows(models, frames // 2),

@@ -1,6 +1,7 @@
 """What each stage costs alone, at 640x480 and one thread: decode, preprocess, estimate, filter, warp, blend, encode."""
 
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from benchmarks.measure import Timing, measure, summarise
 from benchmarks.speed.feeds import SCENE_FPS, Scene, draw_scene
 from vr.runtime import Aligner
 from vr.runtime.alignment import DEFAULT_ALPHA, Alignment
-from vr.runtime.blend import overlay
+from vr.runtime.blend import overlay, render
 from vr.runtime.preprocess import network_input
+from vr.runtime.sim import Simulator
 from vr.runtime.sinks import Output, VideoSink
 from vr.runtime.sinks.targets import FileTarget
 from vr.runtime.sources.base import Stamped
 from vr.runtime.sources.files import VideoFileSource
+from vr.runtime.style import VIEWS, Style
 
 Row = dict[str, Any]
 SIZE_HW = (480, 640)
@@ -44,6 +47,21 @@ def overhead_share(timings: dict[str, Timing]) -> float:
     """Medians of all stages but network and codec, over those of all but the codec."""
     ms = {stage: timing.median_ms for stage, timing in timings.items() if stage not in CODEC_STAGES}
     return 1.0 - sum(ms[stage] for stage in NETWORK_STAGES) / sum(ms.values())
+
+
+def view_rows(calls: int) -> list[Row]:
+    """`render` of a new pair by a known transform, of grey IR as it is and in a palette."""
+    ir, rgb = draw_scene(SIZE_HW)[0]
+    known = Alignment("estimated", None, Simulator(0, SIZE_HW, SIZE_HW).matrix_rgb_to_ir(0), None, SIZE_HW, ir)
+    rows: list[Row] = []
+    for view, palette in product(VIEWS, ("none", "ironbow")):
+        style = Style(view, palette=palette)
+
+        def draw(style: Style = style) -> None:
+            render(style, known.carried_to(ir, SIZE_HW, "estimated", 0.0), rgb)
+
+        rows.append({"name": view, "palette": palette, **measure(draw, calls).to_json()})
+    return rows
 
 
 def time_alignment(aligner: Aligner, scene: Scene, calls: int) -> dict[str, Timing]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from vr.runtime.errors import InputError
 from vr.runtime.pairing.base import Alone, Pair, Pairing, PairingCounts
 from vr.runtime.pairing.live import LivePairing
+from vr.runtime.pairing.played import LoopedPairing, PacedPairing
 from vr.runtime.pairing.recorded import RecordedPairing
 from vr.runtime.pairing.rule import BETWEEN, Between, TimeRule, parse_ms
 from vr.runtime.sources.base import LiveSource, Source
@@ -13,6 +14,8 @@ __all__ = [
     "BETWEEN",
     "Alone",
     "Between",
+    "LoopedPairing",
+    "PacedPairing",
     "Pair",
     "Pairing",
     "PairingCounts",
