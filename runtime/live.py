@@ -52,8 +52,8 @@ def run_pairs(
     """`run_live` of several pairs at the same time, with one session of the first one's model.
 
     A pair that fails does not end the others; the first error is raised at the end. given: keys of what the command
-    line says, which comes before what was kept of an earlier run. dashboard: shows the run unless there is
-    a window or a page, and `on_frame` is not called then. sinks: of the first pair, see `run_live`.
+    line says, which comes before what was kept of an earlier run. dashboard: shows the run unless there is a window or
+    a page, and `on_frame` is not called then. sinks: of the first pair, see `run_live`.
     """
     for options in pairs:
         options.check()

@@ -19,7 +19,7 @@ from vr.runtime.calibration.fusing import corners_off_px
 from vr.runtime.calibration.session import calibrate_rig
 from vr.runtime.geometry import Float64Array
 from vr.runtime.live_options import DEFAULTS, with_values
-from vr.runtime.rig_transform import rig_theta
+from vr.runtime.rig_transform import rig_transform
 from vr.runtime.sim import Simulator
 from vr.runtime.stopping import Stop
 
@@ -66,7 +66,7 @@ def test_the_command_writes_what_a_run_takes(tmp_path: Path) -> None:
     written = tomllib.loads(toml.read_text())
     assert set(written) == {"ir", "rgb", "ir_offset_ms", "rig", "model", "rig_transform", "fps", "threads"}
     assert written["ir"] == str(tmp_path / "ir") and written["ir_offset_ms"] == 0
-    assert corners_off_px(rig_theta(written["rig_transform"]), truth, SIZE_HW) < 4.0
+    assert corners_off_px(rig_transform(written["rig_transform"]).theta(), truth, SIZE_HW) < 4.0
     assert "# From 1" in toml.read_text() and "no corner" in toml.read_text()
     picture = cv2.imread(str(tmp_path / "my.png"))
     assert picture is not None and picture.shape[1] == 640 and picture.shape[0] > 720

@@ -94,7 +94,9 @@ def still_picture(page: Page) -> np.ndarray:
                 "async () => [...new Uint8Array(await (await fetch('/api/pairs/0/picture.jpg')).arrayBuffer())]"
             )
         )
-        found.append(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE))
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert picture is not None
+        found.append(picture)
         page.wait_for_timeout(150)
     return np.median(found, axis=0).astype(np.float32)
 
