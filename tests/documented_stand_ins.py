@@ -44,6 +44,7 @@ NOT_RUN = (
         r"^(apt-get|install|cp|systemctl|systemd-analyze|journalctl) ",
         "needs root; tests/test_deploy.py has the service",
     ),
+    (r"^(source /opt/ros/|ros-env/)", "needs ROS; tests/test_docs_ros2.py has what does not"),
     (r"^vr-health ", "needs a running service; tests/test_live_status.py has one"),
     (r"^ssh ", "needs another machine"),
     (r"^curl ", "needs a run with a page; tests/test_web_docs.py has one"),
@@ -56,5 +57,9 @@ NOT_RUN = (
 )
 """Pattern of commands that are not run, and why; of those of this package the options are checked."""
 
-PYTHON_NOT_RUN = {"docs/fleet.md": "needs tritonclient and a server"}
+PYTHON_NOT_RUN = {
+    "docs/fleet.md": "needs tritonclient and a server",
+    "docs/library.md": "tests/test_docs_library.py runs it, in one process",
+    "docs/interchange.md": "tests/test_docs_library.py runs it, in one process",
+}
 """Pages whose Python is compiled only."""
