@@ -24,6 +24,7 @@ from benchmarks.table_accuracy import (
 )
 from benchmarks.table_cards import update_card
 from benchmarks.table_faults import render_faults
+from benchmarks.table_models import render_alternatives, render_models
 from benchmarks.table_speed import render_roofline, render_speed, render_speed_page
 from benchmarks.table_training import render_finetune, render_loader
 
@@ -42,6 +43,8 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "accuracy-landmarks": (render_landmarks, ("accuracy",)),
     "accuracy-video": (render_video, ("accuracy",)),
     "accuracy-dense": (render_dense, ("accuracy",)),
+    "models": (render_models, ("accuracy", "speed")),
+    "alternatives": (render_alternatives, ("accuracy",)),
     "ablation": (render_ablation, ("ablation",)),
     "finetune": (render_finetune, ("finetune",)),
     "loader": (render_loader, ("loader",)),
