@@ -1,9 +1,11 @@
 """A live run: sources, an aligner and sinks are opened, `vr.runtime.pipeline` does the work, a report comes out."""
 
+import time
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 
 from vr.runtime.cores import share_cores
+from vr.runtime.dashboard import Dashboard
 from vr.runtime.live_options import RUN_DEFAULTS, LiveOptions, RunOptions
 from vr.runtime.live_run import LiveRun, OnFrame, Process
 from vr.runtime.loading import Say, describe, load_aligners
@@ -16,6 +18,8 @@ from vr.runtime.stopping import Stop, reopen_on_hangup, stop_on_signals
 from vr.runtime.supervision import Supervisor, supervised
 from vr.runtime.web.starting import page_for
 
+_LOOK_S = 0.05
+"""How long a run may have ended before its dashboard does."""
 NO_DISPLAY = "no display found: running without a window (--no-window leaves this line out)"
 
 
@@ -38,11 +42,13 @@ def run_pairs(
     on_frame: OnFrame = lambda _done, _length: None,
     run_options: RunOptions = RUN_DEFAULTS,
     given: Collection[str] = (),
+    dashboard: Dashboard | None = None,
 ) -> list[LiveReport]:
     """`run_live` of several pairs at the same time, with one session of the first one's model.
 
     A pair that fails does not end the others; the first error is raised at the end. given: keys of what the command
-    line says, which comes before what was kept of an earlier run.
+    line says, which comes before what was kept of an earlier run. dashboard: shows the run unless there is a window or
+    a page, and `on_frame` is not called then.
     """
     for options in pairs:
         options.check()
@@ -58,12 +64,17 @@ def run_pairs(
         stack.enter_context(supervised(supervisor, stop, reopen, reopens))
         aligners = load_aligners(pairs, shares.threads, say, run_options.is_watched)
         say(describe(aligners[0], pairs[0]))
+        board = None if shows or run_options.is_watched else dashboard
         for run, aligner in zip(runs, aligners, strict=True):
-            stack.enter_context(run.started(aligner, on_frame if len(pairs) == 1 else _silent))
+            stack.enter_context(run.started(aligner, on_frame if len(pairs) == 1 and board is None else _silent))
         if page is not None:
             page.serve([run.page(number) for number, run in enumerate(runs)], say)
+        if board is not None:
+            stack.enter_context(board.watching(runs))
         windows = [window for run in runs for window in run.windows]
         show_windows(windows, lambda: any(run.running for run in runs))
+        while board is not None and any(run.running for run in runs):
+            time.sleep(_LOOK_S)
     for run in runs:
         if run.failure is not None:
             raise run.failure

@@ -44,7 +44,7 @@ from vr.runtime.thermal.step import conditioning
 from vr.runtime.time_offset.finding import OffsetFinder, describe_offset, find_recorded
 from vr.runtime.web.newest import WebSink
 from vr.runtime.web.pair import WebPair
-from vr.runtime.web.recording import RecordingSwitch
+from vr.runtime.web.recording import DEFAULT_FOLDER, RecordingSwitch
 
 _HURRY_S = 2.0
 """How long a run that is torn down waits for its threads before it closes its files."""
@@ -85,6 +85,8 @@ class LiveRun:
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
         self.failure: Exception | None = None
+        self.newest: Output | None = None
+        self.length: int | None = None
 
     @property
     def windows(self) -> list[WindowSink]:
@@ -246,7 +248,7 @@ class LiveRun:
         return load_aligners([options], self._process.threads, lambda _text: None, self._process.options.is_watched)[0]
 
     def _watch(self, sources: SourcePair, on_frame: OnFrame) -> Callable[[Output], None]:
-        length = _length(self._options, sources)
+        length = self.length = _length(self._options, sources)
 
         def watch(output: Output) -> None:
             rgb = output.rgb
@@ -254,6 +256,7 @@ class LiveRun:
             self._stats.add(output, truth)
             self._last_s = time.monotonic()
             self.status.output(output)
+            self.newest = output
             on_frame(self._stats.frames, length)
 
         return watch
@@ -289,7 +292,7 @@ def _length(options: LiveOptions, sources: SourcePair) -> int | None:
 
 
 def _web_sink(options: LiveOptions, run: RunOptions) -> WebSink:
-    return WebSink(RecordingSwitch(run.web_folder, options.name or "vr-live", options.storage))
+    return WebSink(RecordingSwitch(run.web_folder or DEFAULT_FOLDER, options.name or "vr-live", options.storage))
 
 
 def _open_files(options: LiveOptions) -> list[tuple[Sink, Path]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from logging.handlers import WatchedFileHandler
+from typing import TextIO
 
 from vr.runtime.errors import OutputError, VrError
 from vr.runtime.live_options import RunOptions
@@ -101,6 +102,15 @@ class _LogFile(WatchedFileHandler):
             super().close()
 
 
+class _Stderr(logging.StreamHandler[TextIO]):
+    """What `sys.stderr` is at the moment: above a dashboard or a progress bar while there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 @contextmanager
 def logging_to(run: RunOptions, secrets: Sequence[str] = ()) -> Generator[None]:
     """Sets the logger `vr` up during the block; an error that ends the block is logged, if there is a file, and raised.
@@ -153,7 +163,7 @@ def reopen_logs() -> None:
 
 def _handler(run: RunOptions) -> logging.Handler:
     if run.log_file is None:
-        return logging.StreamHandler()
+        return _Stderr()
     if run.log_file.is_dir():
         raise OutputError(f"{run.log_file} is a folder; expected the name of a log file")
     check_writable(run.log_file.parent)

@@ -1,12 +1,14 @@
 """How `vr-live` talks to a terminal: lines on stdout, a progress bar on stderr."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vr.runtime.dashboard import Dashboard
 from vr.runtime.report import LiveReport
+from vr.runtime.sources.opening import is_file
 
 
 def open_console(quiet: bool) -> Console:
@@ -21,14 +23,29 @@ def progress_bar(quiet: bool) -> Generator[Callable[[int, int | None], None]]:
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task("frames", visible=False)
+    progress = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
+    task = progress.add_task("frames")
 
-        def on_frame(done: int, length: int | None) -> None:
-            if length is not None:
-                progress.update(task, completed=done, total=length, visible=True)
+    def on_frame(done: int, length: int | None) -> None:
+        if length is not None:
+            progress.start()
+            progress.update(task, completed=done, total=length)
 
+    try:
         yield on_frame
+    finally:
+        progress.stop()
+
+
+def dashboard_for(specs: Sequence[str], quiet: bool, console: Console) -> Dashboard | None:
+    """Of a run from these sources: none if one is a recording, or stderr no terminal that can be drawn on.
+
+    console: for what is said meanwhile.
+    """
+    stderr = Console(stderr=True)
+    if quiet or not stderr.is_terminal or stderr.is_dumb_terminal or any(is_file(spec) for spec in specs):
+        return None
+    return Dashboard(stderr, console)
 
 
 def print_report(console: Console, report: LiveReport, name: str = "") -> None:
