@@ -23,9 +23,20 @@ OTHERS = (
 def render_models(accuracy: Report, speed: Report) -> str:
     """Error and speed of each built-in model. Of a device that nothing was measured on it says so."""
     figures, networks = accuracy["protocol_s"]["all"], {row["name"]: row for row in speed["network"]["rows"]}
-    head = ["model", "for", "median error, px", "below 3 px", "refused", "confidently wrong", "MB", "ms, one CPU thread"]
+    head = [
+        "model",
+        "for",
+        "median error, px",
+        "below 3 px",
+        "refused",
+        "confidently wrong",
+        "MB",
+        "ms, one CPU thread",
+    ]
     rows = [_model_row(name, figures[name], accuracy["models"][name], networks) for name in MODELS]
-    return f"{markdown_table(head, 2, rows)}\n\nNetwork: {machine_line(speed['network']['machine'])}. No GPU measured yet."
+    return (
+        f"{markdown_table(head, 2, rows)}\n\nNetwork: {machine_line(speed['network']['machine'])}. No GPU measured yet."
+    )
 
 
 def _model_row(name: str, row: Report, model: Report, networks: dict[str, Report]) -> list[str]:
@@ -49,7 +60,9 @@ def render_alternatives(accuracy: Report) -> str:
         [f"**{name}**", _px(figures[name]), _percent(figures[name]["below_px"]["3"]), *_wrong_and_ms(figures[name])]
         for name in ("default", "small")
     ]
-    return f"{markdown_table(head, 1, rows)}\n\n{figures['identity']['pairs']} pairs. {machine_line(accuracy['machine'])}."
+    return (
+        f"{markdown_table(head, 1, rows)}\n\n{figures['identity']['pairs']} pairs. {machine_line(accuracy['machine'])}."
+    )
 
 
 def _wrong_and_ms(row: Report) -> tuple[str, str]:
