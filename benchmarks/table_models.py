@@ -34,9 +34,8 @@ def render_models(accuracy: Report, speed: Report) -> str:
         "ms, one CPU thread",
     ]
     rows = [_model_row(name, figures[name], accuracy["models"][name], networks) for name in MODELS]
-    return (
-        f"{markdown_table(head, 2, rows)}\n\nNetwork: {machine_line(speed['network']['machine'])}. No GPU measured yet."
-    )
+    machine = machine_line(speed["network"]["machine"])
+    return f"{markdown_table(head, 2, rows)}\n\nNetwork: {machine}. No GPU measured yet."
 
 
 def _model_row(name: str, row: Report, model: Report, networks: dict[str, Report]) -> list[str]:
@@ -60,9 +59,8 @@ def render_alternatives(accuracy: Report) -> str:
         [f"**{name}**", _px(figures[name]), _percent(figures[name]["below_px"]["3"]), *_wrong_and_ms(figures[name])]
         for name in ("default", "small")
     ]
-    return (
-        f"{markdown_table(head, 1, rows)}\n\n{figures['identity']['pairs']} pairs. {machine_line(accuracy['machine'])}."
-    )
+    pairs, machine = figures["identity"]["pairs"], machine_line(accuracy["machine"])
+    return f"{markdown_table(head, 1, rows)}\n\n{pairs} pairs. {machine}."
 
 
 def _wrong_and_ms(row: Report) -> tuple[str, str]:

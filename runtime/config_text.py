@@ -74,7 +74,7 @@ def _of_pairs() -> list[Option]:
 def shown_value(option: Option, value: Any) -> Any:
     """A value as it may stand in a file that can be read from any folder, and by others."""
     if option.kind is Path:
-        return value if str(value) in option.built_in else Path(value).absolute()
+        return value if option.is_name(value) else Path(value).absolute()
     if option.is_source and value:
         return str(Path(value).absolute()) if is_file(value) else public_address(value)
     if option.or_numbers and not is_numbers(value):

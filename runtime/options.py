@@ -141,7 +141,7 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
         Option(
             "model",
             Path,
-            "ONNX file of vr-export, or a built-in model: default, small, clean or dense.",
+            "ONNX file of vr-export, a built-in model (default, small, clean or dense), or hf://ORG/NAME/FILE.onnx.",
             built_in=EMBEDDED,
             example="small",
         ),

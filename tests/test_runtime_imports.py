@@ -17,7 +17,7 @@ OWN_IMPORTS = {
 }
 OTHER_IMPORTS = {
     "models": {"torch", "torchvision"},
-    "runtime": {"numpy", "cv2", "av", "onnxruntime", "typer", "rich"},
+    "runtime": {"numpy", "cv2", "av", "onnxruntime", "typer", "rich", "huggingface_hub"},
     "runtime/web": {"numpy", "cv2", "starlette", "uvicorn", "h11"},
 }
 SOURCES = [path for folder in OWN_IMPORTS for path in sorted((REPOSITORY / folder).rglob("*.py"))]
