@@ -19,7 +19,13 @@ STAND_INS = (
     (r"rtsp://\S+/(ir|rgb)", "sim:"),
     (r"--web 0\.0\.0\.0:8080", "--web 0.0.0.0:0"),  # the port may be taken
     (r"--frames 300\b", "--frames 3"),
-    (r"^(vr-live (?!.*(--print-config|--frames|--version)).*)$", r"\1 --frames 3"),
+    (r"^(vr-live (?!doctor|calibrate)(?!.*(--print-config|--frames|--version)).*)$", r"\1 --frames 3"),
+    (r"^(vr-live doctor.*)$", r"\1 --quick --seconds 0.5"),
+    (r"^(vr-live calibrate.*)$", r"\1 --seconds 2 --yes --out new.toml"),
+    (r"^(vr-live .*--web \S+):8080", r"\1:0"),
+    (r"^curl -N (.*)$", r"curl -N \1 | head -n 1"),  # events come for ever
+    (r"^curl ", "curl -fsS "),
+    (r"localhost:8080", "$SERVED"),
     (r"--ir-16bit --ir-celsius tlinear ", ""),  # the generated infrared is 8 bit; tests/test_live_thermal.py has both
     (r"\bDIR \.\.\.", "DIR"),
     (r"^(vr-train prepare .*--out) DIR", r"\1 prepared"),
@@ -47,7 +53,6 @@ NOT_RUN = (
     (r"^(source /opt/ros/|ros-env/)", "needs ROS; tests/test_docs_ros2.py has what does not"),
     (r"^vr-health ", "needs a running service; tests/test_live_status.py has one"),
     (r"^ssh ", "needs another machine"),
-    (r"^curl ", "needs a run with a page; tests/test_web_docs.py has one"),
     (r"^docker ", "needs Docker and a GPU"),
     (r"--provider (cuda|tensorrt)|--build-engine", "needs a GPU"),
     (
