@@ -1,11 +1,14 @@
 """The result of aligning one frame pair."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from vr.runtime import notebook, transfer
+from vr.runtime.errors import InputError
 from vr.runtime.geometry import Float64Array, SizeHw, matrix_to_theta, theta_to_matrix
 from vr.runtime.lazy import lazy
 from vr.runtime.preprocess import Frame, to_8bit, to_bgr
@@ -69,6 +72,56 @@ class Alignment:
     def source_map_xy(self) -> NDArray[np.float32]:
         """(H, W, 2) float32: for each native RGB pixel its source point (x, y) in native IR pixels; NaN if refused."""
         return self.warper.source_map_xy
+
+    @property
+    def theta(self) -> Float64Array | None:
+        """`matrix_rgb_to_ir` in normalised coordinates (`vr.runtime.geometry`); None where that is None."""
+        if self.matrix_rgb_to_ir is None:
+            return None
+        return matrix_to_theta(self.matrix_rgb_to_ir, self.rgb_hw, self.warper.ir_hw)
+
+    def save(self, path: Path | str, overwrite: bool = False) -> Path:
+        """Writes the transform into a file, see `vr.runtime.interchange.save_transform`.
+
+        Raises InputError where there is no matrix: refused, or dense. Raises OutputError if it cannot be written.
+        """
+        from vr.runtime.interchange import save_transform
+
+        if self.matrix_rgb_to_ir is None:
+            raise InputError(f"the alignment is {self.state} and has no matrix to save; dense models write --flows")
+        return save_transform(path, self.matrix_rgb_to_ir, self.rgb_hw, self.warper.ir_hw, overwrite)
+
+    def rgb_to_ir(self, points_xy: ArrayLike) -> Float64Array:
+        """(N, 2) RGB points, native pixels, to their places in the IR frame; NaN and errors: `vr.runtime.transfer`."""
+        return transfer.rgb_to_ir(self.warper, points_xy)
+
+    def ir_to_rgb(self, points_xy: ArrayLike) -> Float64Array:
+        """(N, 2) IR points, native pixels, to their places in the RGB frame; NaN and errors: `vr.runtime.transfer`."""
+        return transfer.ir_to_rgb(self.warper, points_xy)
+
+    def boxes_rgb_to_ir(self, boxes_xyxy: ArrayLike) -> Float64Array:
+        """(N, 4) boxes x0, y0, x1, y1 to the upright boxes around them; see `vr.runtime.transfer`."""
+        return transfer.boxes_rgb_to_ir(self.warper, boxes_xyxy)
+
+    def boxes_ir_to_rgb(self, boxes_xyxy: ArrayLike) -> Float64Array:
+        """(N, 4) boxes x0, y0, x1, y1 to the upright boxes around them; see `vr.runtime.transfer`."""
+        return transfer.boxes_ir_to_rgb(self.warper, boxes_xyxy)
+
+    def mask_ir_to_rgb(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(h, w) to (H, W), False where the IR camera sees nothing. Raises InputError for another size."""
+        return transfer.mask_ir_to_rgb(self.warper, mask)
+
+    def mask_rgb_to_ir(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(H, W) to (h, w), False where the RGB camera sees nothing. Raises InputError for another size."""
+        return transfer.mask_rgb_to_ir(self.warper, mask)
+
+    def __str__(self) -> str:
+        """State, confidence, and the transform in words, one line."""
+        return notebook.text(self)  # pyright: ignore[reportArgumentType] (see `overlay`)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the same, the matrix, and the moved IR picture, small."""
+        return notebook.html(self)  # pyright: ignore[reportArgumentType]
 
     def carried_to(self, ir: Frame, rgb_hw: SizeHw, state: State, age_s: float) -> "Alignment":
         """The same transform for a later pair, of frames of any size.

@@ -1,8 +1,9 @@
 """`vr-live`: aligns and shows two cameras, streams or recordings. Its options are the table of `vr.runtime.options`."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+import sys
+from collections.abc import Iterable, Sequence
 from inspect import Parameter, Signature
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -63,7 +64,7 @@ def live(**given: Any) -> None:
 
     Try it without cameras: vr-live --ir sim: --rgb sim:
     """
-    from vr.runtime.pairs import gather, literal_secrets, live_options
+    from vr.runtime.pairs import gather, live_options
 
     set_here = {key: value for key, value in given.items() if value is not None and key in OPTIONS}
     set_here |= {
@@ -73,8 +74,7 @@ def live(**given: Any) -> None:
     if given["print_config"]:
         _print_config(values, tables)
     else:
-        run = replace(run_options(values), given=frozenset(set_here))
-        _run(live_options(values, tables), run, literal_secrets(set_here))
+        _run(live_options(values, tables), run_options(values), set_here)
 
 
 def _print_config(values: dict[str, Any], tables: "list[PairTable]") -> None:
@@ -92,9 +92,10 @@ live.__annotations__ = {}
 app.command()(live)
 
 
-def _run(pairs: list[LiveOptions], run: RunOptions, warnings: list[str]) -> None:
+def _run(pairs: list[LiveOptions], run: RunOptions, given: dict[str, Any]) -> None:
     from vr.runtime.live import run_pairs
     from vr.runtime.logs import logging_to, said_and_logged
+    from vr.runtime.pairs import literal_secrets
     from vr.runtime.sources.quiet import quiet_opencv
     from vr.runtime.terminal import dashboard_for, open_console, print_report, progress_bar
 
@@ -104,9 +105,9 @@ def _run(pairs: list[LiveOptions], run: RunOptions, warnings: list[str]) -> None
     dashboard = dashboard_for([spec for pair in pairs for spec in (pair.ir, pair.rgb)], run.quiet, console)
     with logging_to(run, _secrets(pairs)), progress_bar(run.quiet) as on_frame:
         say = said_and_logged(console.print if dashboard is None else dashboard.say)
-        for warning in warnings:
+        for warning in literal_secrets(given):
             say(warning)
-        reports = run_pairs(pairs, say, on_frame, run, dashboard)
+        reports = run_pairs(pairs, say, on_frame, run, given, dashboard)
     for options, report in zip(pairs, reports, strict=True):
         print_report(console, report, options.name)
 
@@ -119,10 +120,19 @@ def _secrets(pairs: list[LiveOptions]) -> list[str]:
     return [secret for options in pairs for role in roles for secret in secrets_of(getattr(options, role), role)]
 
 
+def with_implied_values(words: Sequence[str]) -> list[str]:
+    """The command line with `--web` as `--web=auto` where no value follows, which typer has no word for."""
+    implied = {option.flag: option.implied for option in OPTIONS.values() if option.implied is not None}
+    return [
+        f"{word}={implied[word]}" if word in implied and following.startswith("-") else word
+        for word, following in zip_longest(words, words[1:], fillvalue="-")
+    ]
+
+
 def main() -> None:
     """Entry point of the `vr-live` command."""
     with leave_stuck_threads():
-        cli_errors.run(app)
+        cli_errors.run(app, with_implied_values(sys.argv[1:]))
 
 
 if __name__ == "__main__":

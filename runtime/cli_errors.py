@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import typer
@@ -12,8 +13,8 @@ from vr.runtime.errors import InputError, VrError
 EXIT_INTERRUPTED = 130
 
 
-def run(app: typer.Typer) -> None:
-    """Runs a command line; always ends in SystemExit.
+def run(app: typer.Typer, words: Sequence[str] | None = None) -> None:
+    """Runs a command line, `words` or that of the process; always ends in SystemExit.
 
     Exit codes: 0 done; 2 a VrError, printed as one line `error: ...` on stderr (one for each of several mistakes), or
     wrong usage (typer's own message); 130 Ctrl-C. Anything else is a fault of this package and keeps its plain
@@ -21,7 +22,7 @@ def run(app: typer.Typer) -> None:
     """
     app.pretty_exceptions_enable = False
     try:
-        app()
+        app(words)
     except VrError as error:
         _end(error)
     except OSError as error:

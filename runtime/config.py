@@ -22,6 +22,7 @@ from typing import Any, cast
 from vr.runtime.errors import InputError, Mistakes
 from vr.runtime.option import Option
 from vr.runtime.options import OPTIONS
+from vr.runtime.rig_transform import is_numbers
 from vr.runtime.sources.opening import is_file
 
 _PAIR = "pair"
@@ -136,4 +137,5 @@ def _as_used(option: Option, value: Any, folder: Path) -> Any:
     if option.kind is not str:
         return value
     text = str(value)
-    return str(folder / text) if option.is_source and text and is_file(text) else text
+    names_file = (option.is_source and is_file(text)) or (option.or_numbers and not is_numbers(text))
+    return str(folder / text) if text and names_file else text

@@ -10,6 +10,7 @@ from vr.runtime.config import PairTable
 from vr.runtime.live_options import default_of
 from vr.runtime.option import Option
 from vr.runtime.options import OPTIONS_BY_GROUP
+from vr.runtime.rig_transform import is_numbers
 from vr.runtime.sources.credentials import public_address
 from vr.runtime.sources.opening import is_file
 
@@ -75,6 +76,8 @@ def _shown(option: Option, value: Any) -> Any:
         return value if str(value) in option.built_in else Path(value).absolute()
     if option.is_source and value:
         return str(Path(value).absolute()) if is_file(value) else public_address(value)
+    if option.or_numbers and not is_numbers(value):
+        return str(Path(value).absolute())
     return value
 
 

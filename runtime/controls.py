@@ -50,6 +50,7 @@ class Settings:
 
 
 _OPTION_KEYS = ("view", "alpha", "palette", "split", "ir_above", "follow", "model", "mode", "rig", "search")
+_TRANSFORM_KEYS = ("follow", "theta")
 SETTINGS: tuple[str, ...] = (*_OPTION_KEYS, "theta")
 """Names of all settings."""
 
@@ -78,7 +79,7 @@ class Controls:
         checked = {key: self._checked(key, value) for key, value in values.items()}
         with self._lock:
             changed = replace(self._settings, **checked)
-            if changed.follow == "hand" and changed.theta is None:
+            if changed.follow == "hand" and changed.theta is None and not checked.keys().isdisjoint(_TRANSFORM_KEYS):
                 raise InputError("follow is hand and theta is not set; expected six numbers as theta")
             self._settings = changed
         for listener in self._listeners:

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from vr.runtime.controls import SETTINGS, Controls, Settings
 from vr.runtime.errors import InputError, OutputError
-from vr.runtime.live_options import LiveOptions, RunOptions
+from vr.runtime.live_options import LiveOptions
 from vr.runtime.loggers import LOG
 from vr.runtime.sinks.targets import write_whole
 from vr.runtime.sources.credentials import display_name
@@ -68,14 +68,20 @@ def restored(controls: Controls, kept: Mapping[str, Any], given: Collection[str]
 
 
 @contextmanager
-def keeping(controls: Controls, options: LiveOptions, run: RunOptions, say: Callable[[str], None]) -> Generator[None]:
-    """Begins with what was kept, and keeps what changes during the block; nothing unless somebody can change it."""
-    path = kept_file(options) if run.is_watched or options.keep is not None else None
+def keeping(
+    controls: Controls, options: LiveOptions, is_watched: bool, given: Collection[str], say: Callable[[str], None]
+) -> Generator[None]:
+    """Begins with what was kept, and keeps what changes during the block.
+
+    is_watched: people can change something; else nothing is kept but by `--keep`. given: keys of what the command line
+    says. say: gets a line for what cannot be set any more. Raises InputError if the file holds something else.
+    """
+    path = kept_file(options) if is_watched or options.keep is not None else None
     if path is None:
         yield
         return
     began = controls.settings
-    for fault in restored(controls, read_kept(path), run.given):
+    for fault in restored(controls, read_kept(path), given):
         say(fault)
     keeper = Keeper(controls, path, began)
     try:

@@ -1,7 +1,7 @@
 """A live run: sources, an aligner and sinks are opened, `vr.runtime.pipeline` does the work, a report comes out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 
 from vr.runtime.cores import share_cores
@@ -16,6 +16,7 @@ from vr.runtime.sinks import can_show_windows, show_windows
 from vr.runtime.sources.opening import is_camera
 from vr.runtime.stopping import Stop, reopen_on_hangup, stop_on_signals
 from vr.runtime.supervision import Supervisor, supervised
+from vr.runtime.web.starting import page_for
 
 _LOOK_S = 0.05
 """How long a run may have ended before its dashboard does."""
@@ -40,12 +41,14 @@ def run_pairs(
     say: Say = lambda _text: None,
     on_frame: OnFrame = lambda _done, _length: None,
     run_options: RunOptions = RUN_DEFAULTS,
+    given: Collection[str] = (),
     dashboard: Dashboard | None = None,
 ) -> list[LiveReport]:
     """`run_live` of several pairs at the same time, with one session of the first one's model.
 
-    A pair that fails does not end the others; the first error is raised at the end. dashboard: shows the run unless
-    there is a window or a page, and `on_frame` is not called then.
+    A pair that fails does not end the others; the first error is raised at the end. given: keys of what the command
+    line says, which comes before what was kept of an earlier run. dashboard: shows the run unless there is a window or
+    a page, and `on_frame` is not called then.
     """
     for options in pairs:
         options.check()
@@ -53,8 +56,9 @@ def run_pairs(
     with stop_on_signals() as stop, reopen_on_hangup(stop) as reopen, ExitStack() as stack:
         shares = share_cores(pairs[0].threads, live=any(is_camera(options.rgb) for options in pairs))
         shows, workers = _can_show(pairs, say), max(1, shares.workers // len(pairs))
-        process = Process(say, shows, shares.threads, workers, run_options)
+        process = Process(say, shows, shares.threads, workers, run_options, given)
         runs = [LiveRun(options, Stop(stop), process) for options in pairs]
+        page = stack.enter_context(page_for(run_options, stop.is_set))
         supervisor = Supervisor([run.status for run in runs], run_options.status_file, Notifier.from_environment())
         reopens = [reopen_logs, *(run.reopen for run in runs)]
         stack.enter_context(supervised(supervisor, stop, reopen, reopens))
@@ -63,6 +67,8 @@ def run_pairs(
         board = None if shows or run_options.is_watched else dashboard
         for run, aligner in zip(runs, aligners, strict=True):
             stack.enter_context(run.started(aligner, on_frame if len(pairs) == 1 and board is None else _silent))
+        if page is not None:
+            page.serve([run.page(number) for number, run in enumerate(runs)], say)
         if board is not None:
             stack.enter_context(board.watching(runs))
         windows = [window for run in runs for window in run.windows]

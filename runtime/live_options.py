@@ -12,6 +12,7 @@ from vr.runtime.option import AUTO, Option
 from vr.runtime.options import OPTIONS
 from vr.runtime.pairing import Between, TimeRule, parse_ms
 from vr.runtime.person_masks import MaskOptions
+from vr.runtime.rig_transform import rig_transform
 from vr.runtime.rigs import DEFAULT_RIG
 from vr.runtime.search import DEFAULT_SEARCH
 from vr.runtime.sources import SourceOptions
@@ -32,6 +33,7 @@ class LiveOptions:
     threads: int | None = None
     rig: str = DEFAULT_RIG
     search: str = DEFAULT_SEARCH
+    rig_transform: str | None = None
     mode: str | None = None
     masks: MaskOptions = field(default_factory=MaskOptions)
     alpha: float = DEFAULT_ALPHA
@@ -78,6 +80,10 @@ class LiveOptions:
         self.masks.check(self.mode)
         self.storage.check()
         self.thermal.check()
+        if self.rig_transform is not None:
+            rig_transform(self.rig_transform)
+        elif self.follow == "hand":
+            raise InputError("--follow hand shows the transform of --rig-transform; add it, or leave --follow out")
         if self.thermal.ir_celsius is not None and is_camera(self.ir) and not self.sources.ir_16bit:
             raise InputError("--ir-celsius needs raw 16-bit infrared frames; add --ir-16bit, or leave it out")
         outputs = [path.resolve() for path in (self.record, self.transforms, self.flows) if path is not None]
@@ -94,13 +100,15 @@ class RunOptions:
     log_format: str = "text"
     log_level: str | None = None
     status_file: Path | None = None
-    given: frozenset[str] = frozenset()
-    """Keys of what was said on the command line, which comes before what was kept."""
+    web: str | None = None
+    web_token: Path | None = None
+    web_name: str | None = None
+    web_folder: Path = Path("vr-recordings")
 
     @property
     def is_watched(self) -> bool:
         """Whether people look at the run from elsewhere, and change its settings."""
-        return False
+        return self.web is not None
 
     def check(self) -> None:
         """Raises InputError for values that are none of the choices."""

@@ -1,19 +1,22 @@
 """One pair of sources, from its options to its report."""
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vr.runtime.by_hand import ByHand
 from vr.runtime.controls import Controls, Settings
 from vr.runtime.estimation import estimation_for, parse_every
 from vr.runtime.kept import keeping
+from vr.runtime.keys import KEY_HELP, Actions
 from vr.runtime.live_options import LiveOptions, RunOptions
 from vr.runtime.loading import AnyAligner, Say, load_aligners, model_choices
 from vr.runtime.pairing import LoopedPairing, PacedPairing, Pairing, TimeRule, pair_sources
 from vr.runtime.pipeline import Pipeline
 from vr.runtime.report import LiveReport, LiveStats
+from vr.runtime.rig_transform import rig_transform
 from vr.runtime.rigs import rig_prior
 from vr.runtime.sinks import (
     FlowSink,
@@ -38,8 +41,12 @@ from vr.runtime.steering import Steered
 from vr.runtime.stopping import Stop
 from vr.runtime.switching import SwitchingAligner
 from vr.runtime.thermal import ThermalConditioner
+from vr.runtime.thermal.hot_spot import Celsius
 from vr.runtime.thermal.step import conditioning
 from vr.runtime.time_offset.finding import OffsetFinder, describe_offset, find_recorded
+from vr.runtime.web.newest import WebSink
+from vr.runtime.web.pair import WebPair
+from vr.runtime.web.recording import RecordingSwitch
 
 _HURRY_S = 2.0
 """How long a run that is torn down waits for its threads before it closes its files."""
@@ -50,7 +57,8 @@ OnFrame = Callable[[int, int | None], None]
 class Process:
     """What all pairs of a process share.
 
-    say: see `vr.runtime.live.run_live`. shows: there is a display. threads, workers: see `vr.runtime.cores`.
+    say: see `vr.runtime.live.run_live`. shows: there is a display. threads, workers: see `vr.runtime.cores`. given:
+    keys of what the command line says.
     """
 
     say: Say
@@ -58,6 +66,7 @@ class Process:
     threads: int
     workers: int
     options: RunOptions
+    given: Collection[str] = ()
 
 
 class LiveRun:
@@ -68,11 +77,15 @@ class LiveRun:
         self._options, self._stop, self._process = options, stop, process
         self._files = _open_files(options)
         self._sinks: list[Sink] = [sink for sink, _ in self._files]
+        self._web = None if process.options.web is None else _web_sink(options, process.options)
         self._stats, self._thermal = LiveStats(), ThermalConditioner(self._options.thermal)
         self._offset = OffsetFinder() if options.finds_offset and is_camera(options.ir) else None
         self.status, self.controls = Status(options.name), Controls(Settings.of(options), model_choices(options.model))
         if options.window and process.shows:
-            self._sinks.append(WindowSink(stop, options.name, self.controls))
+            by_hand = ByHand(self.controls, lambda: self.newest)
+            recording = None if self._web is None else self._web.recording.toggle
+            actions = Actions(nudge=by_hand.nudge, toggle_recording=recording)
+            self._sinks.append(WindowSink(stop, options.name, self.controls, actions))
         self._opened = OpenedSources(options, self._steps)
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
@@ -84,6 +97,25 @@ class LiveRun:
     def windows(self) -> list[WindowSink]:
         """Those of its sinks that the main thread has to show."""
         return [sink for sink in self._sinks if isinstance(sink, WindowSink)]
+
+    def page(self, number: int) -> WebPair:
+        """What the page may know of it, once it is started with `--web`. number: among all pairs."""
+        assert self._web is not None
+        celsius = self._options.thermal.ir_celsius
+        return WebPair(
+            number,
+            self._options.name,
+            self.controls,
+            self.status,
+            self._web,
+            celsius=None if celsius is None else Celsius.parse(celsius),
+            provider=lambda: self._aligner.current.provider,
+            counts=lambda: self._pairing.counts,
+            dropped=lambda: self._pipeline.dropped_by_sinks,
+            offset_ms=self._offset_ms,
+            switching=lambda: self._aligner.switching_to,
+            keys=KEY_HELP,
+        )
 
     def reopen(self) -> None:
         """Opens the files again of those of its sinks that can. Raises OutputError."""
@@ -107,7 +139,7 @@ class LiveRun:
             self.status.opened({"ir": sources.ir, "rgb": sources.rgb})
             self._build(aligner, sources, on_frame)
             self._written = opening.enter_context(closing_sinks(self._sinks, self._process.say))
-            opening.enter_context(keeping(self.controls, self._options, self._process.options, self._process.say))
+            opening.enter_context(self._keeping())
             opened = opening.pop_all()
         self._start_s = self._last_s = time.monotonic()
         self._pipeline.start()
@@ -119,6 +151,10 @@ class LiveRun:
             with opened:
                 raise
         self._finish(opened)
+
+    def _keeping(self) -> AbstractContextManager[None]:
+        process = self._process
+        return keeping(self.controls, self._options, process.options.is_watched, process.given, process.say)
 
     def _finish(self, opened: ExitStack) -> None:
         try:
@@ -169,11 +205,15 @@ class LiveRun:
                 sink.start(sources.rgb.fps, self._process.say)
         if live:
             self._sinks = [*(unattended(*file, options.storage) for file in self._files), *self.windows]
+        if self._web is not None:
+            self._web.start(sources.rgb.fps)
+            self._sinks.append(self._web)
         self._aligner = SwitchingAligner(aligner, self.controls, self._load, time.monotonic)
         self._pairing = self._paired(sources)
         estimation = Steered(
             estimation_for(self._aligner, parse_every(options.estimate_every), rig_prior(options.rig), live, workers),
             self.controls,
+            None if options.rig_transform is None else rig_transform(options.rig_transform),
         )
         self._pipeline = Pipeline(
             self._pairing,
@@ -197,6 +237,10 @@ class LiveRun:
         if (options.realtime or self._process.options.is_watched) and not sources.rgb.live:
             pairing = PacedPairing(pairing)
         return pairing
+
+    def _offset_ms(self) -> float:
+        """By how much IR times are moved now."""
+        return self._options.time_rule.ir_offset_ms if self._offset is None else self._offset.offset_ms()
 
     def _again(self, rule: TimeRule) -> Pairing:
         sources = self._opened.again()
@@ -251,6 +295,10 @@ class OpenedSources:
 def _length(options: LiveOptions, sources: SourcePair) -> int | None:
     known = [n for n in (options.frames, sources.rgb.length) if n is not None]
     return None if options.loop else min(known, default=None)
+
+
+def _web_sink(options: LiveOptions, run: RunOptions) -> WebSink:
+    return WebSink(RecordingSwitch(run.web_folder, options.name or "vr-live", options.storage))
 
 
 def _open_files(options: LiveOptions) -> list[tuple[Sink, Path]]:

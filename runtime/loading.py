@@ -52,6 +52,8 @@ def _load_device_aligner(path: Path, options: LiveOptions, threads: int, say: Sa
         raise InputError(
             f"{path} is an overlay graph, which takes frames as they are; --mode mask needs an estimate graph"
         )
+    if options.rig_transform is not None and options.follow == "estimate":
+        raise InputError(f"{path} is an overlay graph, which looks once; --rig-transform needs an estimate graph")
     alpha = options.alpha if options.window or options.record is not None else None
     return DeviceAligner.load(path, options.provider, threads, options.rig, options.search, alpha, say)
 

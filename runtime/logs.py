@@ -56,7 +56,11 @@ class _Text(logging.Formatter):
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__()
-        self._secrets = secrets
+        self._secrets = list(secrets)
+
+    def hide(self, secret: str) -> None:
+        """One more secret."""
+        self._secrets.append(secret)
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
@@ -141,6 +145,13 @@ def said_and_logged(say: Callable[[str], None]) -> Callable[[str], None]:
             LOG.info(line)
 
     return both
+
+
+def hide_in_logs(secret: str) -> None:
+    """From now on no line of the log holds it."""
+    for handler in _ROOT.handlers:
+        if isinstance(handler.formatter, _Text):
+            handler.formatter.hide(secret)
 
 
 def reopen_logs() -> None:

@@ -20,10 +20,11 @@ class Option:
     low, high: bounds of a number, both allowed. above: bound that is not allowed itself. choices: of a text.
     expected: what to call the allowed values, instead of what follows from the bounds.
     or_auto: a text that is auto, or a number of that type within the bounds. is_source: a text that names a camera or a
-    file.
+    file. or_numbers: a text that is numbers with commas between, or names a file.
     built_in: names that are no files.
     pair: one pair of several may set it for itself; "only": nothing else can.
     example: a value for people to begin with, where there is no default.
+    implied: what the option means on the command line without a value; None: it needs one.
     """
 
     key: str
@@ -37,10 +38,12 @@ class Option:
     expected: str = ""
     or_auto: type | None = None
     is_source: bool = False
+    or_numbers: bool = False
     built_in: tuple[str, ...] = ()
     pair: bool | Literal["only"] = False
     metavar: str | None = None
     example: Any = None
+    implied: str | None = None
 
     @property
     def flag(self) -> str:

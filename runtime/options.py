@@ -8,7 +8,7 @@ and its default, is the field of that name of `LiveOptions`, of the part of it t
 from pathlib import Path
 
 from vr.runtime.embedded import EMBEDDED
-from vr.runtime.option import Option
+from vr.runtime.option import AUTO, Option
 from vr.runtime.pairing import BETWEEN
 from vr.runtime.providers import PROVIDER_CHOICES
 from vr.runtime.rigs import RIGS
@@ -175,6 +175,16 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             choices=SEARCHES,
             pair=True,
         ),
+        Option(
+            "rig_transform",
+            str,
+            "Where estimates begin to look: how the cameras stand to each other, roughly, as vr-live calibrate or a "
+            "hand alignment gives it, or a file of a calibration. The network finds the rest.",
+            or_numbers=True,
+            pair=True,
+            metavar="NUMBERS|FILE",
+            example="0.92,-0.05,0.14,0.09,0.91,-0.09",
+        ),
     ),
     "Person masks": (
         Option(
@@ -324,6 +334,34 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             pair=True,
             low=1,
         ),
+    ),
+    "Web": (
+        Option(
+            "web",
+            str,
+            "Serve a page to watch and to operate, and an HTTP interface; alone: localhost:8080 or the next free port. "
+            "An address that others reach needs a token, which is made and printed if none is set.",
+            part="run",
+            metavar="[HOST:PORT]",
+            example="localhost:8080",
+            implied=AUTO,
+        ),
+        Option(
+            "web_token",
+            Path,
+            "File with the token that the page asks for; else VR_WEB_TOKEN in the environment.",
+            part="run",
+            example="/etc/vr-live/token",
+        ),
+        Option(
+            "web_name",
+            str,
+            "Name under which a reverse proxy serves the page.",
+            part="run",
+            metavar="NAME",
+            example="cameras.example.org",
+        ),
+        Option("web_folder", Path, "Recordings that are begun on the page go into this folder.", part="run"),
     ),
     "Running": (
         Option(

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from vr.runtime.alignment import Alignment
 from vr.runtime.controls import Controls, Follow, Settings
 from vr.runtime.estimation import Asked, Estimation
-from vr.runtime.geometry import theta_of_numbers, theta_to_matrix
+from vr.runtime.geometry import SizeHw, theta_of_numbers, theta_to_matrix
+from vr.runtime.interchange import RigTransform
 from vr.runtime.notices import Notice
 from vr.runtime.pairing import Pair
+from vr.runtime.preprocess import Frame
 
 _WORDS: dict[Follow, str] = {"hold": "transform held", "hand": "aligned by hand"}
 
@@ -27,8 +29,9 @@ class _Shown:
 class Steered:
     """An `Estimation` that does what `Controls.settings.follow` says at the moment of the answer; also `Troubled`."""
 
-    def __init__(self, estimation: Estimation, controls: Controls) -> None:
-        self._estimation, self._controls = estimation, controls
+    def __init__(self, estimation: Estimation, controls: Controls, start: RigTransform | None = None) -> None:
+        """start: becomes the setting `theta` at the first pair, whose sizes it may need, if nobody has set another."""
+        self._estimation, self._controls, self._start = estimation, controls, start
         self._last: _Shown | None = None
         self._follow: Follow = "estimate"
         self._since_s = 0.0
@@ -47,7 +50,7 @@ class Steered:
 
     def answer(self, asked: Asked) -> Alignment:
         """See `Estimation`."""
-        settings, pair = self._controls.settings, asked.pair
+        pair, settings = asked.pair, self._settings(asked.pair)
         self._note(settings.follow)
         if settings.follow == "hand":
             alignment = _by_hand(settings, pair)
@@ -68,6 +71,13 @@ class Steered:
         """See `Estimation`."""
         self._estimation.close()
 
+    def _settings(self, pair: Pair) -> Settings:
+        start, self._start = self._start, None
+        if start is not None and self._controls.settings.theta is None:
+            theta = start.theta(_rgb_hw(pair), _hw(pair.ir.frame))
+            self._controls.change({"theta": theta.ravel().tolist()})
+        return self._controls.settings
+
     def _note(self, follow: Follow) -> None:
         if follow != self._follow:
             self._follow, self._since_s = follow, time.monotonic()
@@ -81,10 +91,13 @@ class Steered:
 
 
 def _by_hand(settings: Settings, pair: Pair) -> Alignment:
-    rgb_hw, ir = _rgb_hw(pair), pair.ir.frame
-    matrix = theta_to_matrix(theta_of_numbers(settings.theta), rgb_hw, (ir.shape[0], ir.shape[1]))
-    return Alignment("held", None, matrix, None, rgb_hw, ir)
+    matrix = theta_to_matrix(theta_of_numbers(settings.theta), _rgb_hw(pair), _hw(pair.ir.frame))
+    return Alignment("held", None, matrix, None, _rgb_hw(pair), pair.ir.frame)
 
 
-def _rgb_hw(pair: Pair) -> tuple[int, int]:
-    return pair.rgb.frame.shape[0], pair.rgb.frame.shape[1]
+def _rgb_hw(pair: Pair) -> SizeHw:
+    return _hw(pair.rgb.frame)
+
+
+def _hw(frame: Frame) -> SizeHw:
+    return frame.shape[0], frame.shape[1]

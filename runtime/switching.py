@@ -9,6 +9,7 @@ from vr.runtime.aligner import Aligner
 from vr.runtime.alignment import Alignment
 from vr.runtime.controls import Controls, Settings
 from vr.runtime.device_aligner import DeviceAligner
+from vr.runtime.errors import InputError
 from vr.runtime.geometry import theta_of_numbers
 from vr.runtime.loading import AnyAligner
 from vr.runtime.loggers import LOG
@@ -102,7 +103,14 @@ class SwitchingAligner:
             self.current.draws(settings.style)
         elif settings.follow == "estimate" and settings.theta != self._started_from:
             self._started_from = settings.theta
-            self.current.start_from(None if settings.theta is None else theta_of_numbers(settings.theta))
+            self._start(self.current, settings)
+
+    def _start(self, aligner: Aligner, settings: Settings) -> None:
+        try:
+            aligner.start_from(None if settings.theta is None else theta_of_numbers(settings.theta))
+        except InputError as error:
+            LOG.warning("estimates do not begin at the transform that was set: %s", error)
+            self._tell("cannot begin there", self._clock() + _FAILURE_SHOWN_S)
 
     def _on_change(self, settings: Settings) -> None:
         with self._lock:

@@ -253,10 +253,16 @@ def test_masks_are_for_estimate_graphs(overlay_file: Path) -> None:
     assert "--mode mask needs an estimate graph" in ended.err
 
 
-def test_palettes_are_for_estimate_graphs(overlay_file: Path) -> None:
-    ended = vr_live("--ir", "sim:", "--rgb", "sim:", "--model", overlay_file, "--palette", "jet")
-    assert ended.code == 2
-    assert "--palette needs an estimate graph" in ended.err
+@pytest.mark.parametrize("how", [("--palette", "jet"), ("--view", "difference")])
+def test_what_the_device_cannot_draw_is_drawn_from_its_transform(
+    overlay_file: Path, tmp_path: Path, how: tuple[str, str]
+) -> None:
+    cameras = ("--ir", "sim:size=160x120", "--rgb", "sim:size=160x120", "--frames", 3, "--no-window")
+    for name, more in (("plain", ()), ("other", how)):
+        ended = vr_live(*cameras, "--model", overlay_file, "--record", tmp_path / name, *more)
+        assert (ended.code, ended.err) == (0, "")
+    plain, other = (cv2.imread(str(tmp_path / name / "000002.png")) for name in ("plain", "other"))
+    assert plain is not None and other is not None and (plain != other).mean() > 0.3
 
 
 def test_several_pairs_run_an_overlay_graph_each_with_its_own_frames(overlay_file: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from vr.runtime.sources.files import read_image
 from vr.runtime.sources.image_bytes import claimed_size
 from vr.runtime.sources.sim import parse_sim
 
-QUICK = ("archive", "image", "pairs", "sim", "video")
+QUICK = ("archive", "calibration", "image", "pairs", "sim", "video")
 
 
 def test_hundreds_of_generated_inputs_are_refused_or_work() -> None:

@@ -8,7 +8,7 @@ import pytest
 from vr.runtime.controls import Controls, Settings
 from vr.runtime.errors import InputError
 from vr.runtime.kept import keeping, kept_file, read_kept
-from vr.runtime.live_options import LiveOptions, RunOptions
+from vr.runtime.live_options import LiveOptions
 
 AFFINE = (0.9, 0.1, 0.05, -0.1, 0.9, 0.0)
 
@@ -17,7 +17,7 @@ def run(path: Path, changes: dict[str, object], given: frozenset[str] = frozense
     """A run that begins with what is in `path`, and changes something; returns what it began with."""
     options = LiveOptions("a", "b", keep=path, alpha=alpha)
     controls = Controls(Settings.of(options), ("small",))
-    with keeping(controls, options, RunOptions(given=given), lambda _text: None):
+    with keeping(controls, options, False, given, lambda _text: None):
         began = controls.settings
         controls.change(changes)
     return began
@@ -56,7 +56,7 @@ def test_what_cannot_be_any_more_is_left_out_and_said(tmp_path: Path) -> None:
     path.write_text(json.dumps({"model": "gone.onnx", "alpha": 0.8, "view": "old", "unknown": 1}))
     options = LiveOptions("a", "b", keep=path)
     controls = Controls(Settings.of(options))
-    with keeping(controls, options, RunOptions(), said.append):
+    with keeping(controls, options, True, (), said.append):
         assert controls.settings.alpha == 0.8 and controls.settings.model == "default"
     assert len(said) == 2 and "gone.onnx" in said[0] + said[1]
 
@@ -83,6 +83,6 @@ def test_nothing_is_kept_where_nobody_can_change_anything(monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     options = LiveOptions("a", "b")
     controls = Controls(Settings.of(options))
-    with keeping(controls, options, RunOptions(), lambda _text: None):
+    with keeping(controls, options, False, (), lambda _text: None):
         controls.change({"alpha": 0.9})
     assert not list(tmp_path.iterdir())

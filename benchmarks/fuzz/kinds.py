@@ -5,6 +5,7 @@ import json
 import pickle
 import struct
 import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -91,8 +92,6 @@ def _use_picture(path: Path, rng: np.random.Generator) -> object:
 
 @lru_cache
 def _videos() -> list[bytes]:
-    import tempfile
-
     found: list[bytes] = []
     frames = np.random.default_rng(0).integers(0, 255, (4, 48, 64, 3)).astype(np.uint8)
     for suffix, code in ((".mp4", "mp4v"), (".avi", "MJPG"), (".avi", "FFV1"), (".mkv", "mp4v")):
@@ -285,6 +284,29 @@ def _none() -> list[bytes]:
     return []
 
 
+@lru_cache
+def _transforms(*suffixes: str) -> list[bytes]:
+    from vr.runtime.interchange import save_transform
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"rig{suffix}" for suffix in suffixes]
+        matrix = np.array([[0.5, 0.02, 3.0], [-0.01, 0.49, -2.5]])
+        return [save_transform(path, matrix, (480, 640), (240, 320)).read_bytes() for path in paths]
+
+
+def _evil_calibrations() -> list[bytes]:
+    """Deep nesting, on which OpenCV's parsers overflow the stack, and claims of large matrices."""
+    claim = b"H: !!opencv-matrix\n   rows: 30000\n   cols: 30000\n   dt: d\n   data: [ 1. ]\n"
+    xml = b'<?xml version="1.0"?><opencv_storage>' + b"<a>" * 80_000
+    return [b"H: " + b"[" * 250_000, b"H: " + b"- " * 120_000, b"H: " + b"{a: " * 60_000, xml, claim, b""]
+
+
+def _use_transform(path: Path, _rng: np.random.Generator) -> object:
+    from vr.runtime.interchange import read_transform
+
+    return read_transform(path, (480, 640), (240, 320))
+
+
 KINDS: dict[str, Kind] = {
     "image": Kind(
         (".png", ".jpg", ".tif", ".bmp", ".webp"), _pictures, _evil_pictures, _use_picture, modules=(_TRAIN_DATA,)
@@ -305,5 +327,10 @@ KINDS: dict[str, Kind] = {
         True,
         (_TRAIN_DATA, "vr.train.evaluate.pairs"),
     ),
+    # OpenCV tells YAML from XML by what is in the file.
+    "calibration": Kind((".yaml",), lambda: _transforms(".yaml", ".xml"), _evil_calibrations, _use_transform, True),
+    "itk": Kind((".tfm", ".mat"), lambda: _transforms(".tfm"), _none, _use_transform, True),
+    "theta": Kind((".npy",), lambda: _transforms(".npy"), _none, _use_transform),
+    "matrix": Kind((".json",), lambda: _transforms(".json"), lambda: [b"[" * 100_000], _use_transform, True),
     "checkpoint": Kind((".pt",), _checkpoints, _evil_checkpoints, _use_checkpoint, modules=("vr.train.checkpoint",)),
 }

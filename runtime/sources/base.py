@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vr.runtime.preprocess import Frame
 from vr.runtime.thermal.hot_spot import HotSpot
 
@@ -21,7 +24,7 @@ class Stamped:
     index: number of the frame in its source, from 0; a gap means that frames in between were not kept.
     since_s: since when the pictures look alike, None if this one differs from the one before. repeats: they are one and
     the same.
-    hot_spot: the hottest of a raw IR frame, where its temperatures are known.
+    hot_spot: the hottest of a raw IR frame, where its temperatures are known; raw: (h, w) uint16, that frame itself.
     """
 
     frame: Frame = field(repr=False)
@@ -30,6 +33,7 @@ class Stamped:
     since_s: float | None = None
     repeats: bool = False
     hot_spot: HotSpot | None = None
+    raw: NDArray[np.uint16] | None = field(default=None, repr=False)
 
 
 Step = Callable[[Stamped], Stamped]

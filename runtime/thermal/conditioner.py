@@ -15,6 +15,7 @@ from vr.runtime.thermal.palettes import COLOURED
 from vr.runtime.thermal.recognition import PaletteReader
 
 Uint8Array = NDArray[np.uint8]
+Uint16Array = NDArray[np.uint16]
 POLARITIES = ("white-hot", "black-hot")
 CAMERA_PALETTES = ("auto", "none", *COLOURED)
 
@@ -47,12 +48,14 @@ class ThermalOptions:
 @dataclass(frozen=True)
 class Conditioned:
     """frame8: (h, w) uint8, warm is bright; the camera's own 8-bit frame, untouched, if it is grey or in colours of no
-    known palette. hot_spot: of raw frames with `ThermalOptions.ir_celsius`, else None. palette: the one taken away.
+    known palette. hot_spot, raw: of raw frames with `ThermalOptions.ir_celsius`, else None; raw: (h, w) uint16 without
+    dead pixels. palette: the one taken away.
     """
 
     frame8: Uint8Array = field(repr=False)
     hot_spot: HotSpot | None = None
     palette: str | None = None
+    raw: Uint16Array | None = field(default=None, repr=False)
 
 
 class ThermalConditioner:
@@ -73,11 +76,11 @@ class ThermalConditioner:
         of 16 bit, and for 8 bit where temperatures are asked for.
         """
         check_frame(frame, "IR")
-        frame8, spot = self._to_8bit(frame, time_s)
+        frame8, spot, raw = self._to_8bit(frame, time_s)
         palette = None
         if frame8.shape[2:] == (3,) and self._reader is not None:
             frame8, palette = self._reader(frame8, time_s), self._reader.name
-        return Conditioned(cv2.bitwise_not(frame8) if self._inverts else frame8, spot, palette)  # type: ignore[arg-type]
+        return Conditioned(cv2.bitwise_not(frame8) if self._inverts else frame8, spot, palette, raw)  # type: ignore[arg-type]
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -99,16 +102,17 @@ class ThermalConditioner:
         fit = "" if reader.fit is None else f", explains {reader.fit:.0%} of the coloured pixels"
         return [f"palette {reader.name}, {how}{fit}"]
 
-    def _to_8bit(self, frame: Frame, time_s: float) -> tuple[Uint8Array, HotSpot | None]:
+    def _to_8bit(self, frame: Frame, time_s: float) -> tuple[Uint8Array, HotSpot | None, Uint16Array | None]:
         if frame.dtype == np.uint8:
             if self._celsius is not None:
                 raise InputError(
                     "--ir-celsius needs raw 16-bit infrared frames, but these have 8 bit; add --ir-16bit for a camera "
                     "that offers Y16, or leave --ir-celsius out"
                 )
-            return frame, None  # type: ignore[return-value]
+            return frame, None, None  # type: ignore[return-value]
         if frame.shape[2:] == (3,):
             raise InputError(f"IR frame has shape {frame.shape}, dtype uint16; expected (height, width) for 16 bit")
-        raw: NDArray[np.uint16] = frame[:, :, 0] if frame.ndim == 3 else frame  # type: ignore[assignment]
+        raw: Uint16Array = frame[:, :, 0] if frame.ndim == 3 else frame  # type: ignore[assignment]
         raw = self._dead(raw, time_s)
-        return self._gain(raw, time_s), None if self._celsius is None else self._celsius.hottest(raw)
+        frame8 = self._gain(raw, time_s)
+        return (frame8, None, None) if self._celsius is None else (frame8, self._celsius.hottest(raw), raw)

@@ -7,10 +7,10 @@ from vr.runtime.thermal.conditioner import ThermalConditioner
 
 
 def conditioning(conditioner: ThermalConditioner) -> Step:
-    """Gives every frame to `conditioner`: its frame becomes 8 bit, and `hot_spot` is filled in."""
+    """Gives every frame to `conditioner`: its frame becomes 8 bit, and `hot_spot` and `raw` are filled in."""
 
     def step(stamped: Stamped) -> Stamped:
         found = conditioner(stamped.frame, stamped.time_s)
-        return replace(stamped, frame=found.frame8, hot_spot=found.hot_spot)
+        return replace(stamped, frame=found.frame8, hot_spot=found.hot_spot, raw=found.raw)
 
     return step
