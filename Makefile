@@ -1,13 +1,20 @@
-# `make demo`: the runtime alone, on generated cameras.  `make test`: everything, checked.
+# `make demo`: the runtime alone, on generated cameras.  `make web`: two videos in the browser.  `make test`: everything,
+# checked.
 PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check
 RUNTIME_FILES := $(shell find runtime vr -type f -not -name '*.pyc')
 
-.PHONY: demo test test-all check bench accuracy models clean
+.PHONY: demo web test test-all check docs bench accuracy models clean
 
 demo: .venv-run/.ready
 	.venv-run/bin/vr-live --ir sim: --rgb sim: --frames 300 --no-window \
 		--record demo.mp4 --view side-by-side --overwrite
+
+# IR=thermal.mp4 RGB=colour.mp4, or cameras; without them a generated scene.
+IR ?= sim:
+RGB ?= sim:
+web: .venv-run/.ready
+	.venv-run/bin/vr-live --ir "$(IR)" --rgb "$(RGB)" --loop --no-window --web
 
 test: .venv/.ready check
 	.venv/bin/pytest -n 2
@@ -19,6 +26,10 @@ check: .venv/.ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright --pythonpath .venv/bin/python
+
+# The documentation site, in build/site. The variable silences mkdocs-material's news about MkDocs 2.
+docs: .venv/.ready
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 bench: .venv/.ready
 	.venv/bin/python -m benchmarks.speed --short
@@ -53,7 +64,7 @@ clean:
 .venv-run/.ready: pyproject.toml setup.py constraints.txt $(RUNTIME_FILES)
 	$(PYTHON) -m venv .venv-run
 	.venv-run/bin/pip install $(PIP_FLAGS) -c constraints.txt --force-reinstall --no-deps .
-	.venv-run/bin/pip install $(PIP_FLAGS) -c constraints.txt ".[cpu]"
+	.venv-run/bin/pip install $(PIP_FLAGS) -c constraints.txt ".[cpu,web]"
 	touch $@
 
 .venv/.ready: pyproject.toml setup.py constraints.txt

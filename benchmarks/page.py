@@ -26,8 +26,9 @@ _PAD = '#hand [data-{}="{}"]'
 
 @dataclass(frozen=True)
 class Control:
-    """One control. acts: JavaScript, one way and back, in turn. sign: what changes for it: `picture`, a key of `settings`
-    or `status` after a colon, or `page:` and an expression. before: settings that it is tried in; setup: JavaScript.
+    """One control. acts: JavaScript, one way and back, in turn. sign: what changes for it: `picture`, a key of
+    `settings` or `status` after a colon, or `page:` and an expression. before: settings that it is tried in; setup:
+    JavaScript.
     """
 
     name: str
@@ -68,6 +69,11 @@ def _hand(name: str, one: str, other: str) -> Control:
     return Control(f"by hand: {name}", (one, other), _THETA, setup=_BY_HAND)
 
 
+def _by_hand(name: str, one: str, other: str, before: dict[str, Any]) -> Control:
+    return Control(name, (f"probe.click('{one}')", f"probe.click('{other}')"), "settings:follow", before, _BY_HAND)
+
+
+_PLAIN = (1, 0, 0, 0, 1, 0)
 _VIEWS = ("overlay", "rgb-edges", "ir-edges", "checkerboard", "split", "side-by-side", "difference")
 _VIEWS += ("picture-in-picture", "threshold")
 CONTROLS: tuple[Control, ...] = (
@@ -91,13 +97,9 @@ CONTROLS: tuple[Control, ...] = (
     _hand("up, down", _pressed(_PAD.format("move", "0,-1")), _pressed(_PAD.format("move", "0,1"))),
     _hand("scale", _pressed(_PAD.format("scale", "1")), _pressed(_PAD.format("scale", "-1"))),
     _hand("turn by buttons", _pressed(_PAD.format("rotate", "1")), _pressed(_PAD.format("rotate", "-1"))),
-    Control(
-        "start from here", ("probe.click('hand-start')", "probe.click('follow-hand')"), "settings:follow", {}, _BY_HAND
-    ),
-    Control(
-        "keep by hand", ("probe.click('hand-keep')", "probe.click('follow-estimate')"), "settings:follow", {}, _BY_HAND
-    ),
-    Control("reset", ("probe.click('follow-hand')", "probe.click('hand-reset')"), "settings:follow", {}, _BY_HAND),
+    _by_hand("start from here", "hand-start", "follow-hand", {"follow": "hand", "theta": _PLAIN}),
+    _by_hand("reset", "hand-reset", "follow-hand", {"follow": "hand", "theta": _PLAIN}),
+    _by_hand("keep by hand", "hand-keep", "follow-estimate", {}),
     Control(
         "record",
         ("probe.click('record')", "probe.click('record')"),
@@ -186,6 +188,7 @@ def change(page: Page, settings: dict[str, Any]) -> None:
     """Sets settings past the page's controls, and waits until the page has heard of it."""
     page.evaluate(
         """async (settings) => {
+            await new Promise((done) => setTimeout(done, 200));
             const headers = { "Content-Type": "application/json" };
             await fetch("/api/pairs/0/settings", { method: "PATCH", headers, body: JSON.stringify(settings) });
             await new Promise((done) => setTimeout(done, 900));

@@ -15,16 +15,18 @@ _STOP_S = 20.0
 
 
 @contextmanager
-def serving(*arguments: object, seed: int = SEED, folder: Path | None = None) -> Iterator[str]:
-    """Address of the page of a generated pair, on a port that the system chooses.
+def serving(*arguments: object, seed: int = SEED, folder: Path | None = None, port: int = 0) -> Iterator[str]:
+    """Address of the page of a generated pair, on a port that the system chooses if it is 0.
 
     arguments: further ones of `vr-live`. folder: where it runs; a temporary one by default.
     """
     with tempfile.TemporaryDirectory() as temporary:
         scene = f"sim:seed={seed}"
-        command = [*_COMMAND, "--ir", scene, "--rgb", scene, "--web", "127.0.0.1:0", *map(str, arguments)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        with subprocess.Popen(command, text=True, cwd=folder or temporary, env=_environment(temporary), **pipes) as run:
+        command = [*_COMMAND, "--ir", scene, "--rgb", scene, "--web", f"127.0.0.1:{port}", *map(str, arguments)]
+        folder, environment = folder or Path(temporary), _environment(temporary)
+        with subprocess.Popen(
+            command, text=True, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as run:
             try:
                 yield _address(run)
             finally:

@@ -1,9 +1,9 @@
-"""README, pages of docs/ and model cards with the figures of the measured JSON: `python -m benchmarks.table [--check]`.
+"""The README, the pages of docs/ and the model cards with the figures of the measured JSON:
+`python -m benchmarks.table [--check]`.
 
-Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` of the README, NAME being speed, accuracy,
-ablation, finetune or loader, for each `results/NAME.json` that is there, and likewise the further tables of the
-accuracy report whose markers the README has, and the figures in the cards of the embedded models. With `--check` it
-only tells (exit code 1) whether a file is behind.
+Rewrites what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` of any of those pages, NAME being one of
+`TABLES`, wherever the page has such markers and the results are there; and the figures in the cards of the embedded
+models. With `--check` it only tells (exit code 1) whether a file is behind.
 """
 
 import argparse
@@ -24,91 +24,81 @@ from benchmarks.table_accuracy import (
 )
 from benchmarks.table_cards import update_card
 from benchmarks.table_faults import render_faults
+from benchmarks.table_models import render_alternatives, render_models
 from benchmarks.table_speed import render_roofline, render_speed, render_speed_page
 from benchmarks.table_training import render_finetune, render_loader
 
+Report = dict[str, Any]
 _ROOT = Path(__file__).resolve().parents[1]
-README = _ROOT / "README.md"
-SPEED_PAGE = _ROOT / "docs" / "speed.md"
-CAMERAS_PAGE = _ROOT / "docs" / "cameras.md"
 RESULTS = _ROOT / "benchmarks" / "results"
 CARDS = _ROOT / "runtime" / "defaults"
+TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
+    "speed": (render_speed, ("speed",)),
+    "speed-all": (render_speed_page, ("speed",)),
+    "roofline": (render_roofline, ("roofline", "speed")),
+    "faults": (render_faults, ("faults",)),
+    "accuracy": (render_accuracy, ("accuracy",)),
+    "accuracy-controls": (render_controls, ("accuracy",)),
+    "accuracy-hopeless": (render_hopeless, ("accuracy",)),
+    "accuracy-landmarks": (render_landmarks, ("accuracy",)),
+    "accuracy-video": (render_video, ("accuracy",)),
+    "accuracy-dense": (render_dense, ("accuracy",)),
+    "models": (render_models, ("accuracy", "speed")),
+    "alternatives": (render_alternatives, ("accuracy",)),
+    "ablation": (render_ablation, ("ablation",)),
+    "finetune": (render_finetune, ("finetune",)),
+    "loader": (render_loader, ("loader",)),
+}
+"""By the name of its markers: what makes a table, and from which results (`results/NAME.json`)."""
+
+
+def pages() -> list[Path]:
+    """Those that may have tables."""
+    return [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
 
 
 def main() -> None:
-    """Updates or checks the README."""
-    parser = argparse.ArgumentParser(description="Puts the measured figures into the README.")
+    """Updates or checks all pages."""
+    parser = argparse.ArgumentParser(description="Puts the measured figures into the pages and the model cards.")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a file is behind")
     check = parser.parse_args().check
-    speed = RESULTS / "speed.json"
-    if speed.exists() and not check:
-        write_plots(json.loads(speed.read_text(encoding="utf-8")))
+    if not check and (RESULTS / "speed.json").exists():
+        write_plots(_read(RESULTS / "speed.json"))
+    for page in pages():
+        _write(page, update(page.read_text(encoding="utf-8"), RESULTS), check)
     accuracy = RESULTS / "accuracy.json"
-    report = json.loads(accuracy.read_text(encoding="utf-8")) if accuracy.exists() else {"protocol_s": {}}
-    _write(SPEED_PAGE, update_speed_page(SPEED_PAGE.read_text(encoding="utf-8"), RESULTS), check)
-    faults = RESULTS / "faults.json"
-    if faults.exists():
-        table = render_faults(json.loads(faults.read_text(encoding="utf-8")))
-        _write(CAMERAS_PAGE, insert_table(CAMERAS_PAGE.read_text(encoding="utf-8"), "faults", table), check)
-    _write(README, update(README.read_text(encoding="utf-8"), RESULTS), check)
+    report = _read(accuracy) if accuracy.exists() else {"protocol_s": {}}
     for card in sorted(CARDS.glob("*.md")):
         _write(card, update_card(card.read_text(encoding="utf-8"), report, card.stem), check)
 
 
 def _write(path: Path, updated: str, check: bool) -> None:
-    if check and updated != path.read_text(encoding="utf-8"):
+    current = path.read_text(encoding="utf-8")
+    if check and updated != current:
         raise SystemExit(f"{path.name} is behind benchmarks/results; run: python -m benchmarks.table")
-    if not check:
+    if updated != current:
         path.write_text(updated, encoding="utf-8")
 
 
-def update_speed_page(page: str, results: Path) -> str:
-    """docs/speed.md with all suites of `results/speed.json`, and `results/roofline.json`."""
-    speed_path, roofline_path = results / "speed.json", results / "roofline.json"
-    speed = json.loads(speed_path.read_text(encoding="utf-8")) if speed_path.exists() else {}
-    if speed:
-        page = insert_table(page, "speed", render_speed_page(speed))
-    if roofline_path.exists():
-        page = insert_table(page, "roofline", render_roofline(json.loads(roofline_path.read_text()), speed))
+def update(page: str, results: Path) -> str:
+    """`page` with the tables whose markers it has, and whose results are there. Raises ValueError for lone markers."""
+    for name, (render, sources) in TABLES.items():
+        paths = [results / f"{source}.json" for source in sources]
+        if f"<!-- {name}:" in page and all(path.exists() for path in paths):
+            page = insert_table(page, name, render(*map(_read, paths)))
     return page
 
 
-def update(readme: str, results: Path) -> str:
-    """`readme` with the tables of all result files that are there."""
-    for name, render in RENDERERS.items():
-        path = results / f"{name}.json"
-        if path.exists():
-            readme = insert_table(readme, name, render(json.loads(path.read_text(encoding="utf-8"))))
-    accuracy = results / "accuracy.json"
-    for name, render in OPTIONAL_RENDERERS.items():
-        if accuracy.exists() and f"<!-- {name}:begin -->" in readme:
-            readme = insert_table(readme, name, render(json.loads(accuracy.read_text(encoding="utf-8"))))
-    return readme
+def _read(path: Path) -> Report:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
-RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "speed": render_speed,
-    "accuracy": render_accuracy,
-    "ablation": render_ablation,
-    "finetune": render_finetune,
-    "loader": render_loader,
-}
-OPTIONAL_RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "accuracy-controls": render_controls,
-    "accuracy-hopeless": render_hopeless,
-    "accuracy-landmarks": render_landmarks,
-    "accuracy-video": render_video,
-    "accuracy-dense": render_dense,
-}
-"""Further tables of `results/accuracy.json`, for the markers that the README has."""
-
-
-def insert_table(readme: str, name: str, table: str) -> str:
-    """`readme` with `table` between the markers of `name`. ValueError unless both are there once, in order."""
+def insert_table(page: str, name: str, table: str) -> str:
+    """`page` with `table` between the markers of `name`. ValueError unless both are there once, in order."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    if readme.count(begin) != 1 or readme.count(end) != 1 or readme.index(begin) > readme.index(end):
-        raise ValueError(f"the README needs one {begin} followed by one {end}")
-    before, rest = readme.split(begin)
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
+        raise ValueError(f"the page needs one {begin} followed by one {end}")
+    before, rest = page.split(begin)
     return f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
 
 

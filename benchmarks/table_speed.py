@@ -1,4 +1,4 @@
-"""The README's tables of `results/speed.json` and `results/roofline.json`."""
+"""The tables of `results/speed.json` and `results/roofline.json`."""
 
 from typing import Any
 

@@ -179,8 +179,8 @@ class Aligner:
         search: str = DEFAULT_SEARCH,
         masks: PersonMasks | None = None,
     ) -> Self:
-        """Loads a model of `vr-export`, or one of the package by name (`vr.runtime.embedded`; None: the default), and
-        runs it once.
+        """Loads a model of `vr-export`, one of the package by name (None: the default), or one of the Hugging Face Hub
+        (hf://ORG/NAME), see `vr.runtime.embedded`, and runs it once.
 
         provider: auto, cpu, cuda, tensorrt or openvino, see `vr.runtime.session.Session`. threads: CPU
         threads, None leaves the choice to onnxruntime. rig: fixed, moving or free, how the cameras move against

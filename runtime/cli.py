@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vr.runtime import cli_errors
-from vr.runtime.live_options import DEFAULTS, LiveOptions, RunOptions, default_of, run_options, with_values
-from vr.runtime.option import Option
-from vr.runtime.options import OPTIONS, OPTIONS_BY_GROUP
+from vr.runtime.calibration.command import calibrate
+from vr.runtime.cli_options import given_of, live_parameters
+from vr.runtime.doctor.command import doctor
+from vr.runtime.errors import InputError
+from vr.runtime.live_options import DEFAULTS, LiveOptions, RunOptions, run_options, with_values
+from vr.runtime.options import OPTIONS
 from vr.runtime.stopping import leave_stuck_threads
 
 if TYPE_CHECKING:
     from vr.runtime.config import PairTable
     from vr.runtime.sources.base import Role
 
-_NO = "no_"
 app = typer.Typer(add_completion=False)
 
 
@@ -31,50 +33,39 @@ def _print_version(wanted: bool) -> None:
 
 
 def _parameters() -> Iterable[Parameter]:
-    """Every option of the table, None where it is not given, so that a file may say it; then `--version`."""
-    for group, options in OPTIONS_BY_GROUP.items():
-        for option in options:
-            if option.pair != "only":
-                annotation = Annotated[option.kind | None, _declaration(option, group)]
-                yield Parameter(option.key, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            if _is_switched_on(option):
-                off = typer.Option(f"--no-{option.flag[2:]}", hidden=True)
-                yield Parameter(_NO + option.key, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[bool, off])
+    """The context, every option of the table, then `--version`."""
+    yield Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    yield from live_parameters()
     version = typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     yield Parameter("version", Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, version])
 
 
-def _is_switched_on(option: Option) -> bool:
-    """Whether its `--no-` form only takes back what a file says, and is no use to most people."""
-    return option.kind is bool and option.in_files and not default_of(option)
-
-
-def _declaration(option: Option, group: str) -> Any:
-    default = default_of(option)
-    name, shown = option.flag, f"{default:g}" if isinstance(default, float) else default
-    if default is True:
-        name, shown = f"{option.flag}/--no-{option.flag[2:]}", option.flag[2:]
-    return typer.Option(
-        name, help=option.help, metavar=option.metavar, show_default=shown or False, rich_help_panel=group
-    )
-
-
-def live(**given: Any) -> None:
+def live(context: typer.Context, **given: Any) -> None:
     """Aligns an infrared stream to a colour stream and shows the blend.
 
     Try it without cameras: vr-live --ir sim: --rgb sim:
     """
     from vr.runtime.pairs import gather, live_options
 
-    set_here = {key: value for key, value in given.items() if value is not None and key in OPTIONS}
-    set_here |= {
-        key.removeprefix(_NO): False for key, taken_back in given.items() if key.startswith(_NO) and taken_back
-    }
+    set_here = given_of(given)
+    if context.invoked_subcommand is not None:
+        _check_alone(context.invoked_subcommand, set_here)
+        return
     values, tables = gather(set_here)
     if given["print_config"]:
         _print_config(values, tables)
     else:
         _run(live_options(values, tables), run_options(values), set_here)
+
+
+def _check_alone(command: str, given: dict[str, Any]) -> None:
+    """Raises InputError for options before a subcommand: they are those of the live run."""
+    if given:
+        flags = ", ".join(OPTIONS[key].flag for key in given)
+        raise InputError(
+            f"{flags} before {command}: options that stand before it belong to the live run; write them after it "
+            f"(vr-live {command} --help lists its own)"
+        )
 
 
 def _print_config(values: dict[str, Any], tables: "list[PairTable]") -> None:
@@ -89,7 +80,9 @@ def _print_config(values: dict[str, Any], tables: "list[PairTable]") -> None:
 
 live.__signature__ = Signature(list(_parameters()))  # pyright: ignore[reportFunctionMemberAccess]
 live.__annotations__ = {}
-app.command()(live)
+app.callback(invoke_without_command=True)(live)
+app.command("doctor")(doctor)
+app.command("calibrate")(calibrate)
 
 
 def _run(pairs: list[LiveOptions], run: RunOptions, given: dict[str, Any]) -> None:

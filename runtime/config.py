@@ -131,7 +131,7 @@ def _unknown(key: str, known: list[str]) -> str:
 def _as_used(option: Option, value: Any, folder: Path) -> Any:
     """A value of the right type as the runtime has it; names of files as paths from `folder`."""
     if option.kind is Path:
-        return Path(value) if value in option.built_in else folder / value
+        return Path(value) if option.is_name(value) else folder / value
     if option.kind is float:
         return float(value)
     if option.kind is not str:

@@ -29,13 +29,13 @@ def config_text(values: Mapping[str, Any], tables: Sequence[PairTable]) -> str:
 
     Files are written as absolute paths, and addresses without user names and passwords that stand in them.
     """
-    lines = [*_comment(_HEAD)]
+    lines = [*comment_lines(_HEAD)]
     for group, options in OPTIONS_BY_GROUP.items():
         shown = [option for option in options if option.in_files]
         lines += ["", f"# == {group} =="] if shown else []
         for option in shown:
-            lines += ["", *_comment(_help(option)), _entry(option, values.get(option.key))]
-    lines += ["", "# == Pairs ==", "", *_comment(_PAIRS)]
+            lines += ["", *comment_lines(_help(option)), _entry(option, values.get(option.key))]
+    lines += ["", "# == Pairs ==", "", *comment_lines(_PAIRS)]
     lines += [line for table in tables for line in _table(table)] or [f"#{line}" for line in _example()]
     return "\n".join(lines) + "\n"
 
@@ -48,9 +48,9 @@ def _help(option: Option) -> str:
 def _entry(option: Option, value: Any) -> str:
     """`key = value` of what is given, else `#key = default`."""
     if value is not None:
-        return f"{option.key} = {_literal(_shown(option, value))}"
+        return f"{option.key} = {literal(shown_value(option, value))}"
     default = default_of(option)
-    return f"#{option.key} = {_literal(option.example if default in (None, '') else default)}"
+    return f"#{option.key} = {literal(option.example if default in (None, '') else default)}"
 
 
 def _table(table: PairTable) -> Iterable[str]:
@@ -64,16 +64,17 @@ def _example() -> Iterable[str]:
     yield "[[pair]]"
     for option in _of_pairs():
         if option.example is not None:
-            yield f"{option.key} = {_literal(option.example)}"
+            yield f"{option.key} = {literal(option.example)}"
 
 
 def _of_pairs() -> list[Option]:
     return [option for options in OPTIONS_BY_GROUP.values() for option in options if option.pair]
 
 
-def _shown(option: Option, value: Any) -> Any:
+def shown_value(option: Option, value: Any) -> Any:
+    """A value as it may stand in a file that can be read from any folder, and by others."""
     if option.kind is Path:
-        return value if str(value) in option.built_in else Path(value).absolute()
+        return value if option.is_name(value) else Path(value).absolute()
     if option.is_source and value:
         return str(Path(value).absolute()) if is_file(value) else public_address(value)
     if option.or_numbers and not is_numbers(value):
@@ -81,7 +82,7 @@ def _shown(option: Option, value: Any) -> Any:
     return value
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
     """A value in TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -91,5 +92,6 @@ def _literal(value: Any) -> str:
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _comment(text: str) -> list[str]:
+def comment_lines(text: str) -> list[str]:
+    """A text as comments of TOML."""
     return [f"# {line}" for line in textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)]

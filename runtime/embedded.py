@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vr.runtime.errors import ModelError
+from vr.runtime.hub import hub_path, is_hub_id
 from vr.runtime.session import default_model_path
 
 DEFAULT = "default"
@@ -18,15 +19,18 @@ def embedded_path(name: str) -> Path:
 
 
 def model_path(model: Path | str | None) -> Path:
-    """What `--model` and `Aligner.load` mean: None is the default, a name in EMBEDDED that model, all else a file.
+    """What `--model` and `Aligner.load` mean: None is the default, a name in EMBEDDED that model, hf://ORG/NAME one of
+    the Hugging Face Hub (`vr.runtime.hub`), which is downloaded, all else a file.
 
-    Model files end in .onnx, so a name without it cannot be mistaken for one. Raises ModelError for a name that is
-    neither.
+    Model files end in .onnx, so a name without it cannot be mistaken for one. Raises ModelError for a name that is none
+    of these, and for a model of the Hub that cannot be had.
     """
     if model is None:
         return default_model_path()
     if str(model) in EMBEDDED:
         return embedded_path(str(model))
+    if is_hub_id(model):
+        return hub_path(model)
     path = Path(model)
     if not path.suffix and not path.exists():
         known = ", ".join(EMBEDDED)

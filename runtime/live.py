@@ -12,7 +12,7 @@ from vr.runtime.loading import Say, describe, load_aligners
 from vr.runtime.logs import reopen_logs
 from vr.runtime.notify import Notifier
 from vr.runtime.report import LiveReport
-from vr.runtime.sinks import can_show_windows, show_windows
+from vr.runtime.sinks import Sink, can_show_windows, show_windows
 from vr.runtime.sources.opening import is_camera
 from vr.runtime.stopping import Stop, reopen_on_hangup, stop_on_signals
 from vr.runtime.supervision import Supervisor, supervised
@@ -24,16 +24,20 @@ NO_DISPLAY = "no display found: running without a window (--no-window leaves thi
 
 
 def run_live(
-    options: LiveOptions, say: Say = lambda _text: None, on_frame: OnFrame = lambda _done, _length: None
+    options: LiveOptions,
+    say: Say = lambda _text: None,
+    on_frame: OnFrame = lambda _done, _length: None,
+    sinks: Sequence[Sink] = (),
 ) -> LiveReport:
     """Runs until a source ends, `options.frames` are done, the window is closed, or SIGINT or SIGTERM
     arrives.
 
     say: gets what a user should know before the first frame. on_frame: gets the number of output frames
-    done, and how many there will be (None if unknown); called from another thread. Raises VrError; what was written up
+    done, and how many there will be (None if unknown); called from another thread. sinks: of one's own, beside those
+    that the options name; each is written to in a thread of its own. Raises VrError; what was written up
     to then is closed and kept, and nothing that was there before is replaced.
     """
-    return run_pairs([options], say, on_frame)[0]
+    return run_pairs([options], say, on_frame, sinks=sinks)[0]
 
 
 def run_pairs(
@@ -43,12 +47,13 @@ def run_pairs(
     run_options: RunOptions = RUN_DEFAULTS,
     given: Collection[str] = (),
     dashboard: Dashboard | None = None,
+    sinks: Sequence[Sink] = (),
 ) -> list[LiveReport]:
     """`run_live` of several pairs at the same time, with one session of the first one's model.
 
     A pair that fails does not end the others; the first error is raised at the end. given: keys of what the command
     line says, which comes before what was kept of an earlier run. dashboard: shows the run unless there is a window or
-    a page, and `on_frame` is not called then.
+    a page, and `on_frame` is not called then. sinks: of the first pair, see `run_live`.
     """
     for options in pairs:
         options.check()
@@ -57,12 +62,12 @@ def run_pairs(
         shares = share_cores(pairs[0].threads, live=any(is_camera(options.rgb) for options in pairs))
         shows, workers = _can_show(pairs, say), max(1, shares.workers // len(pairs))
         process = Process(say, shows, shares.threads, workers, run_options, given)
-        runs = [LiveRun(options, Stop(stop), process) for options in pairs]
+        runs = [LiveRun(options, Stop(stop), process, () if number else sinks) for number, options in enumerate(pairs)]
         page = stack.enter_context(page_for(run_options, stop.is_set))
         supervisor = Supervisor([run.status for run in runs], run_options.status_file, Notifier.from_environment())
         reopens = [reopen_logs, *(run.reopen for run in runs)]
         stack.enter_context(supervised(supervisor, stop, reopen, reopens))
-        aligners = load_aligners(pairs, shares.threads, say)
+        aligners = load_aligners(pairs, shares.threads, say, run_options.is_watched)
         say(describe(aligners[0], pairs[0]))
         board = None if shows or run_options.is_watched else dashboard
         for run, aligner in zip(runs, aligners, strict=True):

@@ -103,7 +103,7 @@ class RunOptions:
     web: str | None = None
     web_token: Path | None = None
     web_name: str | None = None
-    web_folder: Path = Path("vr-recordings")
+    web_folder: Path | None = None
 
     @property
     def is_watched(self) -> bool:

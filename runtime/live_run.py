@@ -1,7 +1,7 @@
 """One pair of sources, from its options to its report."""
 
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from vr.runtime.by_hand import ByHand
 from vr.runtime.controls import Controls, Settings
 from vr.runtime.estimation import estimation_for, parse_every
+from vr.runtime.interchange import RigTransform
 from vr.runtime.kept import keeping
 from vr.runtime.keys import KEY_HELP, Actions
 from vr.runtime.live_options import LiveOptions, RunOptions
@@ -46,7 +47,7 @@ from vr.runtime.thermal.step import conditioning
 from vr.runtime.time_offset.finding import OffsetFinder, describe_offset, find_recorded
 from vr.runtime.web.newest import WebSink
 from vr.runtime.web.pair import WebPair
-from vr.runtime.web.recording import RecordingSwitch
+from vr.runtime.web.recording import DEFAULT_FOLDER, RecordingSwitch
 
 _HURRY_S = 2.0
 """How long a run that is torn down waits for its threads before it closes its files."""
@@ -72,11 +73,12 @@ class Process:
 class LiveRun:
     """One pair of sources from its options to its report."""
 
-    def __init__(self, options: LiveOptions, stop: Stop, process: Process) -> None:
-        """Checks every output and writes nothing yet. Raises OutputError."""
+    def __init__(self, options: LiveOptions, stop: Stop, process: Process, sinks: Sequence[Sink] = ()) -> None:
+        """Checks every output and writes nothing yet. sinks: beside those of the options. Raises OutputError."""
         self._options, self._stop, self._process = options, stop, process
         self._files = _open_files(options)
-        self._sinks: list[Sink] = [sink for sink, _ in self._files]
+        self._own_sinks = sinks
+        self._sinks: list[Sink] = [*(sink for sink, _ in self._files), *sinks]
         self._web = None if process.options.web is None else _web_sink(options, process.options)
         self._stats, self._thermal = LiveStats(), ThermalConditioner(self._options.thermal)
         self._offset = OffsetFinder() if options.finds_offset and is_camera(options.ir) else None
@@ -204,7 +206,11 @@ class LiveRun:
             if isinstance(sink, VideoSink):
                 sink.start(sources.rgb.fps, self._process.say)
         if live:
-            self._sinks = [*(unattended(*file, options.storage) for file in self._files), *self.windows]
+            self._sinks = [
+                *(unattended(*file, options.storage) for file in self._files),
+                *self._own_sinks,
+                *self.windows,
+            ]
         if self._web is not None:
             self._web.start(sources.rgb.fps)
             self._sinks.append(self._web)
@@ -213,7 +219,7 @@ class LiveRun:
         estimation = Steered(
             estimation_for(self._aligner, parse_every(options.estimate_every), rig_prior(options.rig), live, workers),
             self.controls,
-            None if options.rig_transform is None else rig_transform(options.rig_transform),
+            self._start(),
         )
         self._pipeline = Pipeline(
             self._pairing,
@@ -227,6 +233,15 @@ class LiveRun:
             frames=options.frames,
             workers=workers,
         )
+
+    def _start(self) -> RigTransform | None:
+        """Where estimates begin to look; says what a calibration's matrix leaves out. Raises InputError."""
+        if self._options.rig_transform is None:
+            return None
+        start = rig_transform(self._options.rig_transform)
+        for warning in start.warnings:
+            self._process.say(warning)
+        return start
 
     def _paired(self, sources: SourcePair) -> Pairing:
         options, rule = self._options, self._time_rule()
@@ -251,7 +266,7 @@ class LiveRun:
         named = {key: getattr(settings, key) for key in ("mode", "rig", "search")}
         options = replace(self._options, model=Path(settings.model), **named)
         options.masks.check(options.mode)
-        return load_aligners([options], self._process.threads, lambda _text: None)[0]
+        return load_aligners([options], self._process.threads, lambda _text: None, self._process.options.is_watched)[0]
 
     def _watch(self, sources: SourcePair, on_frame: OnFrame) -> Callable[[Output], None]:
         length = self.length = _length(self._options, sources)
@@ -298,7 +313,7 @@ def _length(options: LiveOptions, sources: SourcePair) -> int | None:
 
 
 def _web_sink(options: LiveOptions, run: RunOptions) -> WebSink:
-    return WebSink(RecordingSwitch(run.web_folder, options.name or "vr-live", options.storage))
+    return WebSink(RecordingSwitch(run.web_folder or DEFAULT_FOLDER, options.name or "vr-live", options.storage))
 
 
 def _open_files(options: LiveOptions) -> list[tuple[Sink, Path]]:

@@ -27,12 +27,17 @@ def model_choices(model: Path | None) -> tuple[str, ...]:
     return (*map(str, beside[:_MOST_CHOICES]), *EMBEDDED)
 
 
-def load_aligners(pairs: Sequence[LiveOptions], threads: int, say: Say) -> Sequence[AnyAligner]:
-    """One for each pair, on one session; of an overlay graph each on its own. Raises what `Aligner.load` raises."""
+def load_aligners(
+    pairs: Sequence[LiveOptions], threads: int, say: Say, is_watched: bool = False
+) -> Sequence[AnyAligner]:
+    """One for each pair, on one session; of an overlay graph each on its own. Raises what `Aligner.load` raises.
+
+    is_watched: pictures are wanted beside those of a window or recording.
+    """
     first, masks = pairs[0], None
     path = model_path(first.model)
     if is_overlay_graph(path):
-        return [_load_device_aligner(path, one, threads, say) for one in pairs]
+        return [_load_device_aligner(path, one, threads, say, is_watched) for one in pairs]
     if builds_engines(path, first.provider):
         say(BUILDING_ENGINES)
     session = Session(path, first.provider, threads, transform_only=True)
@@ -47,14 +52,14 @@ def load_aligners(pairs: Sequence[LiveOptions], threads: int, say: Say) -> Seque
     ]
 
 
-def _load_device_aligner(path: Path, options: LiveOptions, threads: int, say: Say) -> DeviceAligner:
+def _load_device_aligner(path: Path, options: LiveOptions, threads: int, say: Say, is_watched: bool) -> DeviceAligner:
     if options.mode == "mask":
         raise InputError(
             f"{path} is an overlay graph, which takes frames as they are; --mode mask needs an estimate graph"
         )
     if options.rig_transform is not None and options.follow == "estimate":
         raise InputError(f"{path} is an overlay graph, which looks once; --rig-transform needs an estimate graph")
-    alpha = options.alpha if options.window or options.record is not None else None
+    alpha = options.alpha if is_watched or options.window or options.record is not None else None
     return DeviceAligner.load(path, options.provider, threads, options.rig, options.search, alpha, say)
 
 

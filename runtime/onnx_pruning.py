@@ -50,7 +50,7 @@ def read_metadata(model: bytes) -> dict[str, str]:
 def _with_graph(model: bytes, change: Callable[[bytes], bytes]) -> bytes:
     parts: list[bytes] = []
     for number, content, whole in fields(model):
-        parts.append(_message(_MODEL_GRAPH, change(content)) if number == _MODEL_GRAPH else whole)
+        parts.append(message(_MODEL_GRAPH, change(content)) if number == _MODEL_GRAPH else whole)
     return b"".join(parts)
 
 
@@ -87,7 +87,7 @@ def _graph_between(graph: bytes, inputs: set[str], outputs: set[str]) -> bytes:
         _GRAPH_OUTPUT: lambda value: _value_name(value) in outputs,
     }
     new_inputs = [
-        _message(_GRAPH_INPUT, content)
+        message(_GRAPH_INPUT, content)
         for number, content, _ in parts
         if number == _GRAPH_OUTPUT and _value_name(content) in inputs & needed
     ]
@@ -155,8 +155,14 @@ def _read_varint(message: bytes, position: int) -> tuple[int, int]:
     raise ValueError("the message ends within a number")
 
 
-def _message(field_number: int, content: bytes) -> bytes:
+def message(field_number: int, content: bytes) -> bytes:
+    """A field of bytes: a text, or another message."""
     return _varint(field_number << 3 | _BYTES) + _varint(len(content)) + content
+
+
+def varint_field(field_number: int, value: int) -> bytes:
+    """A field that is a number from 0 up."""
+    return _varint(field_number << 3 | _VARINT) + _varint(value)
 
 
 def _varint(value: int) -> bytes:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from vr.runtime.hub import is_hub_id
+
 Part = Literal["", "masks", "sources", "storage", "thermal", "run", "command"]
 AUTO = "auto"
 _KINDS = {str: "a text", Path: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -54,6 +56,10 @@ class Option:
     def in_files(self) -> bool:
         """Whether a TOML file may set it, outside of its pairs."""
         return self.part != "command" and self.pair != "only"
+
+    def is_name(self, value: Path | str) -> bool:
+        """Whether a value is the name of something built in, or of a model of the Hub, and no file here."""
+        return str(value) in self.built_in or (self.key == "model" and is_hub_id(value))
 
     def fault(self, value: Any, name: str) -> str | None:
         """What is wrong with a value of the right type, None if it may be used; `name` is what to call the option."""

@@ -141,7 +141,7 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
         Option(
             "model",
             Path,
-            "ONNX file of vr-export, or a built-in model: default, small, clean or dense.",
+            "ONNX file of vr-export, a built-in model (default, small, clean or dense), or hf://ORG/NAME/FILE.onnx.",
             built_in=EMBEDDED,
             example="small",
         ),
@@ -361,7 +361,13 @@ OPTIONS_BY_GROUP: dict[str, tuple[Option, ...]] = {
             metavar="NAME",
             example="cameras.example.org",
         ),
-        Option("web_folder", Path, "Recordings that are begun on the page go into this folder.", part="run"),
+        Option(
+            "web_folder",
+            Path,
+            "Recordings that are begun on the page go into this folder; default: vr-recordings in the current one.",
+            part="run",
+            example="vr-recordings",
+        ),
     ),
     "Running": (
         Option(

@@ -41,7 +41,7 @@ _REPAIR = {
     "openvino": 'pip install "vr-registration[openvino]" (for Intel processors; for others '
     f"{_FIRST}pip install onnxruntime-openvino)",
 }
-_OPENVINO_PLUGIN = "onnxruntime_ep_openvino"
+OPENVINO_PLUGIN = "onnxruntime_ep_openvino"
 _RECORD_PLACEMENT = "session.record_ep_graph_assignment_info"
 _LOG_FATAL_ONLY = 4
 
@@ -177,7 +177,7 @@ def _open_with(ort: Any, opening: Opening, provider: str, available: list[str]) 
     """A session whose first provider really is `provider`; ModelError otherwise."""
     wanted = ORT_PROVIDERS[provider]
     options = _session_options(ort, opening)
-    if provider == "openvino" and wanted not in available and importlib.util.find_spec(_OPENVINO_PLUGIN) is not None:
+    if provider == "openvino" and wanted not in available and importlib.util.find_spec(OPENVINO_PLUGIN) is not None:
         options.add_provider_for_devices([_plugin_device(ort, available)], _plugin_options(opening))
         return _create(ort, opening, options, None)
     if wanted not in available:
@@ -227,12 +227,12 @@ def _plugin_device(ort: Any, available: list[str]) -> Any:
     """The CPU, as OpenVINO's plugin offers it. Raises ModelError where it does not: not on other makes than Intel."""
     name = ORT_PROVIDERS["openvino"]
     if not any(device.ep_name == name for device in ort.get_ep_devices()):
-        plugin = importlib.import_module(_OPENVINO_PLUGIN)
+        plugin = importlib.import_module(OPENVINO_PLUGIN)
         ort.register_execution_provider_library(name, plugin.get_library_path())
     for device in ort.get_ep_devices():
         if device.ep_name == name and device.ep_metadata.get("ov_device") == "CPU":
             return device
-    what = f"finds no Intel processor here (the package {_OPENVINO_PLUGIN} offers OpenVINO on no other)"
+    what = f"finds no Intel processor here (the package {OPENVINO_PLUGIN} offers OpenVINO on no other)"
     raise ModelError(_provider_message("openvino", what, available))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import table
 from benchmarks.measure import machine_facts, measure, summarise
+from benchmarks.table_accuracy import render_accuracy
 from benchmarks.table_cards import update_card
 
 MACHINE = {"cpu": "Test CPU", "cores": 2, "load_1min": 0.1, "commit": "abc", "date": "2026-01-02"}
@@ -76,13 +77,13 @@ def accuracy_result(median_px: float | None = 2.345) -> dict[str, object]:
 
 
 def test_accuracy_table_shows_shares_and_refusals() -> None:
-    shown = table.RENDERERS["accuracy"](accuracy_result())
+    shown = render_accuracy(accuracy_result())
     assert "| all (4) | ours | 2.3 | 25 % | 50 % | 75 % | 100 % | 1 | 2 | 0 | 7.0 |" in shown
     assert "tno" not in shown
     assert (
         "On 3 of 4 pairs the default and the best hand-made method agree within 1 px; on 1 of these both are" in shown
     )
-    assert "| ours | refused |" in table.RENDERERS["accuracy"](accuracy_result(None))
+    assert "| ours | refused |" in render_accuracy(accuracy_result(None))
 
 
 @pytest.mark.parametrize(
@@ -96,11 +97,22 @@ def test_accuracy_table_shows_shares_and_refusals() -> None:
         ("accuracy-dense", "Not measured."),
     ],
 )
-def test_further_accuracy_tables_stand_where_the_readme_has_their_markers(tmp_path: Path, name: str, row: str) -> None:
+def test_a_table_stands_where_a_page_has_its_markers(tmp_path: Path, name: str, row: str) -> None:
     (tmp_path / "accuracy.json").write_text(json.dumps(accuracy_result()))
     bare = "<!-- accuracy:begin -->\n<!-- accuracy:end -->\n"
     assert row not in table.update(bare, tmp_path)
     assert row in table.update(f"{bare}<!-- {name}:begin -->\n<!-- {name}:end -->\n", tmp_path)
+
+
+def test_a_marker_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "speed.json").write_text(json.dumps(SPEED))
+    with pytest.raises(ValueError, match="speed:begin"):
+        table.update("<!-- speed:begin -->\n", tmp_path)
+
+
+@pytest.mark.parametrize("name", table.TABLES)
+def test_every_table_has_a_page(name: str) -> None:
+    assert any(f"<!-- {name}:begin -->" in page.read_text(encoding="utf-8") for page in table.pages())
 
 
 def test_cards_say_what_was_measured_of_their_model() -> None:
@@ -119,6 +131,6 @@ BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
 
 
 @pytest.mark.parametrize("readme", ["nothing", f"{END}\n{BEGIN}", BEGIN * 2 + END])
-def test_readme_without_its_markers_is_refused(readme: str) -> None:
+def test_a_page_without_its_markers_is_refused(readme: str) -> None:
     with pytest.raises(ValueError, match="speed:begin"):
         table.insert_table(readme, "speed", "table")

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from vr.runtime import LiveOptions, run_live
 from vr.runtime.errors import InputError, OutputError
 from vr.runtime.geometry import apply_matrix, matrix_to_theta, theta_to_matrix
 from vr.runtime.interchange import (
@@ -208,6 +209,7 @@ K_RGB = np.array([[800.0, 0.0, 320.0], [0.0, 790.0, 240.0], [0.0, 0.0, 1.0]])
 K_IR = np.array([[400.0, 0.0, 150.0], [0.0, 405.0, 118.0], [0.0, 0.0, 1.0]])
 ROTATION = cv2.Rodrigues(np.array([0.02, -0.05, 0.08]))[0]
 SHIFT = np.array([[0.1], [-0.02], [0.01]])
+SAME_SIZE = {"image_size": np.array([[640.0, 480.0]])}
 SIZES: dict[str, np.ndarray] = {"image_size1": np.array([[640.0, 480.0]]), "image_size2": np.array([[320.0, 240.0]])}
 
 
@@ -327,3 +329,14 @@ def test_a_calibration_without_a_shift_has_no_depth(tmp_path: Path) -> None:
         load_transform(path, depth=2.0)
     expected = matrix_to_theta(K_IR @ ROTATION @ np.linalg.inv(K_RGB), RGB_HW, IR_HW)
     np.testing.assert_allclose(load_transform(path).theta(RGB_HW, IR_HW), expected / expected[2, 2], atol=1e-9)
+
+
+def test_a_live_run_begins_with_a_calibration_and_says_what_it_leaves_out(tmp_path: Path) -> None:
+    """A calibration that stretches the simulator's IR frame over its RGB frame: near the truth."""
+    k = np.array([[500.0, 0.0, 319.5], [0.0, 500.0, 239.5], [0.0, 0.0, 1.0]])
+    nodes = {"R": np.eye(3), "K_rgb": k, "K_ir": k, "D_ir": np.array([[-0.1, 0.0, 0.0, 0.0, 0.0]]), **SAME_SIZE}
+    path = write_storage(tmp_path / "stereo.yml", **nodes)
+    options = LiveOptions("sim:", "sim:", frames=3, window=False, rig_transform=str(path), provider="cpu", threads=1)
+    said: list[str] = []
+    assert run_live(options, said.append).frames == 3
+    assert any("the distortion of the IR lens is left out" in line for line in said)

@@ -47,7 +47,8 @@ def test_wheel_holds_the_tree(wheel: Path) -> None:
     expected = {"vr/__init__.py", "vr/py.typed"}
     for package in PACKAGES:
         for path in (REPOSITORY / package).rglob("*"):
-            if path.suffix in (".py", ".onnx", ".md", ".pt") and "__pycache__" not in path.parts:
+            is_meant = path.suffix in (".py", ".onnx", ".md", ".pt") or path.parent.name == "page"
+            if is_meant and "__pycache__" not in path.parts:
                 expected.add(f"vr/{path.relative_to(REPOSITORY).as_posix()}")
     assert names == expected
 

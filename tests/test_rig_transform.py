@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.live_command import vr_live
-from tests.overlay_models import SureAffine, exported
+from tests.onnx_models import affine_info, write_affine
 from tests.rig_footage import SIZE_HW, rig, write_rig
 from vr.runtime.config import read_config
 from vr.runtime.errors import InputError
@@ -73,7 +73,7 @@ def test_a_wrong_text_ends_before_anything_is_opened() -> None:
     assert (ended.code, ended.out) == (2, "") and "error: a transform has six numbers" in ended.err
 
 
-def test_an_overlay_graph_looks_once_and_says_so() -> None:
-    model = exported(SureAffine, "overlay")
+def test_an_overlay_graph_looks_once_and_says_so(tmp_path: Path) -> None:
+    model = write_affine(tmp_path / "overlay.onnx", info=affine_info(graph="overlay"))
     ended = vr_live("--ir", "sim:", "--rgb", "sim:", "--model", model, "--rig-transform", "1,0,0,0,1,0", "--frames", 1)
     assert ended.code == 2 and "--rig-transform needs an estimate graph" in ended.err

@@ -60,6 +60,9 @@ def test_settings_change_and_act(rig: Rig) -> None:
         "",
         "[" * 60000,
         '{"model": "/etc/passwd"}',
+        '{"model": "\\ud800"}',
+        '{"\\ud800": 1}',
+        "\ud7ff\x00",
     ],
 )
 def test_settings_that_cannot_be_are_refused_whole(rig: Rig, body: str) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import h11
 from uvicorn.config import Config
@@ -76,7 +76,7 @@ class LimitedProtocol(H11Protocol):
     def _make_room(self) -> None:
         """Whoever has said nothing for longest goes, this connection itself if all others are busy."""
         longest = self
-        for one in self.connections:
+        for one in cast(Iterable[object], self.connections):
             if isinstance(one, LimitedProtocol) and one.is_silent and one.silent_since_s < longest.silent_since_s:
                 longest = one
         longest.refuse("503 Service Unavailable", "there are too many connections; expected some to be closed")

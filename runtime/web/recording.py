@@ -20,6 +20,7 @@ from vr.runtime.sinks.segments import Segments
 from vr.runtime.sinks.video import VideoSink
 from vr.runtime.storage import SegmentLimit, StorageOptions
 
+DEFAULT_FOLDER = Path("vr-recordings")
 _AHEAD = 8
 _CLOSE_S = 5.0
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
