@@ -134,13 +134,13 @@ def _ask(action: Callable[[Actions], Callable[[], object] | None]) -> Callable[.
     return act
 
 
-# OpenCV's windows of Qt do not tell capitals: V and P are there for others.
+# OpenCV's windows of Qt do not tell capitals, so b and o are there too.
 KEYS: tuple[Key, ...] = (
     Key(("h",), "h", "show or hide this list", _ask(lambda actions: actions.toggle_help)),
-    Key(("v", "b", "V"), "v b", "next, previous view", _next("view", lambda _: VIEWS, "bV")),
+    Key(("v", "b", "V"), "v V", "next, previous view (b as V)", _next("view", lambda _: VIEWS, "bV")),
     Key(tuple("123456789"), "1 ... 9", f"view {VIEWS[0]} ... {VIEWS[-1]}", _view_of_number),
     Key(("+", "=", "-", "_"), "+ -", "more, less infrared (alpha)", _by("alpha", ALPHA_STEP, (0.0, 1.0), ("-", "_"))),
-    Key(("p", "o", "P"), "p o", "next, previous palette of infrared", _next("palette", lambda _: DISPLAY, "oP")),
+    Key(("p", "o", "P"), "p P", "next, previous palette (o as P)", _next("palette", lambda _: DISPLAY, "oP")),
     Key((",", "."), ", .", "line of view split to the left, right", _by("split", SPLIT_STEP, (0.0, 1.0), (",",))),
     Key(("[", "]"), "[ ]", "level of view threshold down, up", _by("ir_above", LEVEL_STEP, (0, 255), ("[",))),
     Key(("Space", "e"), "Space e", "hold the transform, or estimate it again", _hold),

@@ -6,11 +6,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vr.runtime.by_hand import ByHand
 from vr.runtime.controls import Controls, Settings
 from vr.runtime.estimation import estimation_for, parse_every
 from vr.runtime.interchange import RigTransform
 from vr.runtime.kept import keeping
-from vr.runtime.keys import KEY_HELP
+from vr.runtime.keys import Actions
 from vr.runtime.live_options import LiveOptions, RunOptions
 from vr.runtime.loading import AnyAligner, Say, load_aligners, model_choices
 from vr.runtime.pairing import LoopedPairing, PacedPairing, Pairing, TimeRule, pair_sources
@@ -83,7 +84,10 @@ class LiveRun:
         self._offset = OffsetFinder() if options.finds_offset and is_camera(options.ir) else None
         self.status, self.controls = Status(options.name), Controls(Settings.of(options), model_choices(options.model))
         if options.window and process.shows:
-            self._sinks.append(WindowSink(stop, options.name, self.controls))
+            by_hand = ByHand(self.controls, lambda: self.newest)
+            recording = None if self._web is None else self._web.recording.toggle
+            actions = Actions(nudge=by_hand.nudge, toggle_recording=recording)
+            self._sinks.append(WindowSink(stop, options.name, self.controls, actions))
         self._opened = OpenedSources(options, self._steps)
         self._written: list[Path] = []
         self._start_s = self._last_s = 0.0
@@ -112,7 +116,6 @@ class LiveRun:
             dropped=lambda: self._pipeline.dropped_by_sinks,
             offset_ms=self._offset_ms,
             switching=lambda: self._aligner.switching_to,
-            keys=KEY_HELP,
         )
 
     def reopen(self) -> None:

@@ -1,18 +1,14 @@
 """What the page may know of one pair, and what it may ask of it."""
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from vr.runtime.alignment import Alignment
+from vr.runtime.by_hand import ByHand
 from vr.runtime.controls import FOLLOW, Controls, as_json
 from vr.runtime.errors import InputError
-from vr.runtime.geometry import IDENTITY_THETA, Float64Array, matrix_to_theta, theta_of_numbers
 from vr.runtime.keys import KEY_HELP
-from vr.runtime.nudge import fitted_affine, nudged
 from vr.runtime.pairing.base import PairingCounts
 from vr.runtime.rigs import RIGS
 from vr.runtime.search import SEARCHES
@@ -48,7 +44,10 @@ class WebPair:
     offset_ms: Callable[[], float]
     switching: Callable[[], str | None]
     celsius: Celsius | None = None
-    _nudging: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    by_hand: ByHand = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.by_hand = ByHand(self.controls, lambda: self.sink.newest)
 
     def describe(self) -> dict[str, Any]:
         """What does not change, or seldom."""
@@ -89,20 +88,7 @@ class WebPair:
         rotate_deg = _number(asked, "rotate_deg", 0.0, -360.0, 360.0)
         scale = _number(asked, "scale", 1.0, 1.0 / _LARGEST_SCALE, _LARGEST_SCALE)
         about_xy = _point(asked, "about_xy")
-        with self._nudging:
-            theta, rgb_hw = self._shown()
-            moved = nudged(theta, rgb_hw, move_xy, rotate_deg, scale, about_xy)
-            return self.change({"follow": "hand", "theta": moved.ravel().tolist()})
-
-    def _shown(self) -> tuple[Float64Array, tuple[int, int]]:
-        """The transform that is shown, or will be with the next picture, and the size of the RGB frame."""
-        newest, settings = self.sink.newest, self.controls.settings
-        if newest is None or newest.rgb is None:
-            raise InputError("there is no picture of the RGB camera yet; expected one before the infrared is moved")
-        rgb_hw = newest.rgb.frame.shape[0], newest.rgb.frame.shape[1]
-        if settings.follow == "hand" and settings.theta is not None:
-            return theta_of_numbers(settings.theta), rgb_hw
-        return shown_theta(newest.alignment), rgb_hw
+        return as_json(self.by_hand.nudge(move_xy, rotate_deg, scale, about_xy))
 
     def status_json(self) -> dict[str, Any]:
         """How it is right now."""
@@ -155,17 +141,6 @@ class WebPair:
         """The recording under way and all files."""
         files = [file.as_json() for file in self.sink.recording.files()]
         return {"recording": self.recording_json(), "files": files}
-
-
-def shown_theta(alignment: Alignment | None) -> Float64Array:
-    """(2, 3) or (3, 3): the transform that is shown, of a flow the nearest affine; the plain stretch if refused."""
-    if alignment is None or alignment.state == "refused":
-        return IDENTITY_THETA
-    ir_hw = alignment.ir.shape[0], alignment.ir.shape[1]
-    if alignment.matrix_rgb_to_ir is not None:
-        return matrix_to_theta(alignment.matrix_rgb_to_ir, alignment.rgb_hw, ir_hw)
-    matrix = fitted_affine(np.asarray(alignment.source_map_xy(), np.float64))
-    return matrix_to_theta(matrix, alignment.rgb_hw, ir_hw)
 
 
 def skew_ms(output: Output | None) -> float | None:

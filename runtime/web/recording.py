@@ -117,6 +117,14 @@ class RecordingSwitch:
             assert running.thread is not None
             running.thread.join(_CLOSE_S)
 
+    def toggle(self) -> str:
+        """On if it is off, off if it is on; says which. Raises OutputError."""
+        if self.now is None:
+            self.switch_on()
+            return f"recording into {self._folder}"
+        self.switch_off()
+        return "recording ended"
+
     def close(self, complete: bool) -> Path | None:
         """See `Sink`."""
         del complete
