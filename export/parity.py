@@ -1,6 +1,7 @@
 """The parity gate: no file is written whose onnxruntime output differs from PyTorch's."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,9 +95,7 @@ def measure_parity(
     return list(worst.values())
 
 
-def _leave_out_border(
-    found: dict[str, NDArray[np.generic]], wanted: dict[str, NDArray[np.generic]], sample: Sample, precision: Precision
-) -> None:
+def _leave_out_border(found: dict[str, Any], wanted: dict[str, Any], sample: Sample, precision: Precision) -> None:
     """Takes the overlay's pixels as they are wanted where a flow within its limit decides whether the IR frame has data
     (`ir_has_data`): the last bit of a transform switches them between the blend and RGB alone.
     """
@@ -104,7 +103,7 @@ def _leave_out_border(
     found["overlay"] = np.where(on_border[..., None], wanted["overlay"], found["overlay"])
 
 
-def border_pixels(flow: NDArray[np.generic], ir_hw: tuple[int, ...], slack_px: float) -> NDArray[np.bool_]:
+def border_pixels(flow: NDArray[np.float32], ir_hw: tuple[int, ...], slack_px: float) -> NDArray[np.bool_]:
     """(N, H, W): whether the source point of a native `flow` (N, 2, H, W), px of its grid, lies within `slack_px`
     of the border of what counts as inside the IR frame.
     """

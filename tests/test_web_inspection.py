@@ -7,6 +7,7 @@ import pytest
 
 from tests.web_rig import IR_HW, RGB_HW, make_output
 from vr.runtime.alignment import Alignment
+from vr.runtime.by_hand import shown_theta
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import IDENTITY_THETA, theta_to_matrix
 from vr.runtime.sources.base import Stamped
@@ -14,7 +15,6 @@ from vr.runtime.thermal import ThermalConditioner, ThermalOptions
 from vr.runtime.thermal.hot_spot import Celsius
 from vr.runtime.thermal.step import conditioning
 from vr.runtime.web.inspection import inspect
-from vr.runtime.web.pair import shown_theta
 
 CELSIUS = Celsius.parse("tlinear")
 OUTPUT = make_output(0)

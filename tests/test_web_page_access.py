@@ -119,7 +119,6 @@ def test_keys_change_settings_and_open_help(browser: Browser, rig: Rig) -> None:
 
 
 def test_the_help_lists_every_key_of_the_window_but_its_end(browser: Browser, rig: Rig) -> None:
-    rig.pairs[0].keys = KEY_HELP
     written = {"h": "h?", "arrows": "←→↑↓", "1 ... 9": "1to9"}
     expected = {written.get(label, label.replace(" ", "")) for label, _ in KEY_HELP if label != "q Esc"}
     with page_at(browser, at(rig)) as (page, _):
