@@ -61,6 +61,7 @@ def test_a_picture_that_is_old_is_grey_and_says_how_old_until_pictures_come_agai
         settles(page, "document.getElementById('state-word').textContent", "ESTIMATED")
 
 
+@pytest.mark.slow
 def test_where_no_stream_comes_through_pictures_come_one_by_one(browser: Browser, rig: Rig) -> None:
     with browser.new_context() as context:
         page = context.new_page()
