@@ -132,11 +132,14 @@ def test_command_that_cannot_be_run_has_options_that_exist(command: Piece) -> No
             assert option in shown, f"{command}: {words[0]} has no {option}"
 
 
-@cache
-def _help(program: str, word: str = "") -> set[str]:
+def _help(program: str, word: str) -> set[str]:
     """The options of a program, or of its subcommand where `word` is one."""
-    subcommand = [word] if re.fullmatch(_SUBCOMMAND.get(program, "-"), word) else []
-    shown = run([str(BIN / program), *subcommand, "--help"], REPOSITORY)
+    return _help_of(program, *([word] if re.fullmatch(_SUBCOMMAND.get(program, "-"), word) else []))
+
+
+@cache
+def _help_of(*command: str) -> set[str]:
+    shown = run([str(BIN / command[0]), *command[1:], "--help"], REPOSITORY)
     assert shown.returncode == 0, shown.stderr
     return set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", shown.stdout))
 
