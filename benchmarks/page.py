@@ -103,7 +103,7 @@ CONTROLS: tuple[Control, ...] = (
     Control(
         "record",
         ("probe.click('record')", "probe.click('record')"),
-        "page:document.getElementById('record').ariaPressed",
+        "page:/^Stop /.test(document.getElementById('record-word').textContent)",
     ),
     Control(
         "adjust",

@@ -23,10 +23,9 @@ def serving(*arguments: object, seed: int = SEED, folder: Path | None = None, po
     with tempfile.TemporaryDirectory() as temporary:
         scene = f"sim:seed={seed}"
         command = [*_COMMAND, "--ir", scene, "--rgb", scene, "--web", f"127.0.0.1:{port}", *map(str, arguments)]
-        folder, environment = folder or Path(temporary), _environment(temporary)
-        with subprocess.Popen(
-            command, text=True, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ) as run:
+        output, errors = subprocess.PIPE, subprocess.STDOUT
+        where, environment = folder or temporary, _environment(temporary)
+        with subprocess.Popen(command, text=True, cwd=where, env=environment, stdout=output, stderr=errors) as run:
             try:
                 yield _address(run)
             finally:

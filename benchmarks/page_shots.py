@@ -11,7 +11,7 @@ from benchmarks.page_server import serving
 
 DESK = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True}
-_HISTORY_MS = 75_000
+_HISTORY_MS = 110_000
 """So much of the plots is filled."""
 _REST_MS = 1200
 

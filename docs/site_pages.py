@@ -19,6 +19,8 @@ PAGES = {
 """Where a file of the repository lies in the site, for those that are not below docs/."""
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]+\.(?:md|png|gif|jpg))(#[^)]*)?\)")
 
+_CODE, _OPTION = re.compile(r"<code>[^<]+</code>"), re.compile(r"--?[a-z][\w-]*")
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages that lie outside docs/."""
@@ -30,6 +32,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """The page with links between files of the repository turned into links between pages of the site."""
     return site_links(markdown, page.file.src_uri)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """The page with the options in its sentences kept on one line each: browsers break them at their hyphens."""
+    return _CODE.sub(lambda code: _OPTION.sub(r'<span class="option">\g<0></span>', code[0]), html)
 
 
 def site_links(markdown: str, page: str) -> str:

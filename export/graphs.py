@@ -12,7 +12,7 @@ from vr.models.base import Registration, RegistrationNet, SizeHw
 from vr.models.geometry import affine_flow, flow_to_grid, homography_flow
 from vr.models.spatial_transformer import SpatialTransformer
 
-_BORDER_SLACK_PX = 1.0 / 512.0
+BORDER_SLACK_PX = 1.0 / 512.0
 """What mixes in less than half a grey level of the black outside still counts as inside, as in
 `vr.runtime.blend`.
 """
@@ -79,8 +79,8 @@ def ir_has_data(grid: Tensor, ir_height: int, ir_width: int) -> Tensor:
     """(N, 1, H, W) bool: whether a point of the sampling grid (N, H, W, 2) lies among the IR frame's pixel
     centres.
     """
-    in_x = grid[..., 0].abs() <= 1.0 - (1.0 - 2.0 * _BORDER_SLACK_PX) / ir_width
-    in_y = grid[..., 1].abs() <= 1.0 - (1.0 - 2.0 * _BORDER_SLACK_PX) / ir_height
+    in_x = grid[..., 0].abs() <= 1.0 - (1.0 - 2.0 * BORDER_SLACK_PX) / ir_width
+    in_y = grid[..., 1].abs() <= 1.0 - (1.0 - 2.0 * BORDER_SLACK_PX) / ir_height
     return (in_x & in_y).unsqueeze(1)
 
 

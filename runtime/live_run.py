@@ -11,7 +11,7 @@ from vr.runtime.controls import Controls, Settings
 from vr.runtime.estimation import estimation_for, parse_every
 from vr.runtime.interchange import RigTransform
 from vr.runtime.kept import keeping
-from vr.runtime.keys import KEY_HELP, Actions
+from vr.runtime.keys import Actions
 from vr.runtime.live_options import LiveOptions, RunOptions
 from vr.runtime.loading import AnyAligner, Say, load_aligners, model_choices
 from vr.runtime.pairing import LoopedPairing, PacedPairing, Pairing, TimeRule, pair_sources
@@ -116,7 +116,6 @@ class LiveRun:
             dropped=lambda: self._pipeline.dropped_by_sinks,
             offset_ms=self._offset_ms,
             switching=lambda: self._aligner.switching_to,
-            keys=KEY_HELP,
         )
 
     def reopen(self) -> None:

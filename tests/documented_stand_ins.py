@@ -17,8 +17,15 @@ STAND_INS = (
     (r"--rgb [0-9]\b", "--rgb sim:"),
     (r'(?m)^(ir|rgb) = "[0-9]"', r'\1 = "sim:"'),
     (r"rtsp://\S+/(ir|rgb)", "sim:"),
+    (r"--web 0\.0\.0\.0:8080", "--web 0.0.0.0:0"),  # the port may be taken
     (r"--frames 300\b", "--frames 3"),
-    (r"^(vr-live (?!.*(--print-config|--frames|--version)).*)$", r"\1 --frames 3"),
+    (r"^(vr-live (?!doctor|calibrate)(?!.*(--print-config|--frames|--version)).*)$", r"\1 --frames 3"),
+    (r"^(vr-live doctor.*)$", r"\1 --quick --seconds 0.5"),
+    (r"^(vr-live calibrate.*)$", r"\1 --seconds 2 --yes --out new.toml"),
+    (r"^(vr-live .*--web \S+):8080", r"\1:0"),
+    (r"^curl -N (.*)$", r"curl -N \1 | head -n 1"),  # events come for ever
+    (r"^curl ", "curl -fsS "),
+    (r"localhost:8080", "$SERVED"),
     (r"--ir-16bit --ir-celsius tlinear ", ""),  # the generated infrared is 8 bit; tests/test_live_thermal.py has both
     (r"\bDIR \.\.\.", "DIR"),
     (r"^(vr-train prepare .*--out) DIR", r"\1 prepared"),
@@ -43,7 +50,9 @@ NOT_RUN = (
         r"^(apt-get|install|cp|systemctl|systemd-analyze|journalctl) ",
         "needs root; tests/test_deploy.py has the service",
     ),
+    (r"^(source /opt/ros/|ros-env/)", "needs ROS; tests/test_docs_ros2.py has what does not"),
     (r"^vr-health ", "needs a running service; tests/test_live_status.py has one"),
+    (r"^ssh ", "needs another machine"),
     (r"^docker ", "needs Docker and a GPU"),
     (r"--provider (cuda|tensorrt)|--build-engine", "needs a GPU"),
     (
@@ -53,5 +62,9 @@ NOT_RUN = (
 )
 """Pattern of commands that are not run, and why; of those of this package the options are checked."""
 
-PYTHON_NOT_RUN = {"docs/fleet.md": "needs tritonclient and a server"}
+PYTHON_NOT_RUN = {
+    "docs/fleet.md": "needs tritonclient and a server",
+    "docs/library.md": "tests/test_docs_library.py runs it, in one process",
+    "docs/interchange.md": "tests/test_docs_library.py runs it, in one process",
+}
 """Pages whose Python is compiled only."""

@@ -32,7 +32,6 @@ def calibrated(folder: Path, truth: Float64Array, seed: int) -> tuple[float, flo
     values = {"ir": str(ir), "rgb": str(rgb), "fps": 1.0, "model": Path("small"), "threads": 1, "ir_offset_ms": "0"}
     found = calibrate_rig(with_values(DEFAULTS, values), 20.0, Stop(), lambda _share, _hint: None)
     assert found.rig.looked == 20 and found.rig.agreeing >= 15
-    assert corners_off_px(found.rig.theta, truth, SIZE_HW) == pytest.approx(found.before_px, rel=9.0)
     return corners_off_px(found.rig.theta, truth, SIZE_HW), found.rig.uncertainty_px
 
 
@@ -183,3 +182,19 @@ def test_the_help_names_the_subcommands() -> None:
     shown = vr_live("--help").out
     assert "calibrate" in shown and "doctor" in shown and "--rig-transform" in shown
     assert "--seconds" in vr_live("calibrate", "--help").out
+
+
+@pytest.mark.slow
+def test_an_infrared_camera_that_is_late_is_found_out(tmp_path: Path) -> None:
+    """Six frames at 15 per second: 400 ms, found while both cameras run."""
+    scene = Simulator(7, (120, 160), (120, 160), misalignment=rig(4.0), drift_px_s=0.0)
+    both = [scene.frames(2 * number) for number in range(750)]
+    with (
+        mjpeg_camera(lambda number: both[max(0, number - 6) % 750][0], 15.0) as ir,
+        mjpeg_camera(lambda number: both[number % 750][1], 15.0) as rgb,
+    ):
+        toml = tmp_path / "rig.toml"
+        ended = vr_live("calibrate", "--ir", ir, "--rgb", rgb, *FAST, "--seconds", 40, "--out", toml)
+    assert (ended.code, ended.err) == (0, "")
+    assert "by what moved" in ended.out.replace("\n", " ")
+    assert float(tomllib.loads(toml.read_text())["ir_offset_ms"]) == pytest.approx(-400.0, abs=60.0)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -69,6 +70,20 @@ def here(request: pytest.FixtureRequest, prepared: Path, tmp_path: Path) -> Path
     return Path(shutil.copytree(prepared, tmp_path / "here", copy_function=os.link))
 
 
+@pytest.fixture(scope="session")
+def served(prepared: Path) -> Iterator[str]:
+    """HOST:PORT of a run with a page."""
+    command = [
+        str(BIN / "vr-live"),
+        *["--ir", "sim:", "--rgb", "sim:", "--web", "localhost:0", "--no-window", "--keep", "none"],
+    ]
+    with subprocess.Popen(command, cwd=prepared, stdout=subprocess.PIPE, text=True, env=screenless()) as process:
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if line.startswith("web page: "))
+        yield line.split("/")[2]
+        process.terminate()
+
+
 def run(command: str | list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs a command line by the shell, or a program, in a folder and with a home of its own."""
     environment = screenless() | {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "COLUMNS": "200"}
@@ -84,11 +99,13 @@ RUN = [
 
 
 @pytest.mark.parametrize("command", RUN)
-def test_command_runs(command: Piece, here: Path) -> None:
+def test_command_runs(command: Piece, here: Path, request: pytest.FixtureRequest) -> None:
     text = _stood_in(command.text)
     written = [here / name for name in _WRITTEN.findall(text)]
     for path in written:
         _remove(path)
+    if "$SERVED" in text:
+        text = text.replace("$SERVED", request.getfixturevalue("served"))
     done = run(text, here)
     assert done.returncode == 0, f"{command}: {text}\n{done.stdout}{done.stderr}"
     for path in written:
@@ -106,7 +123,7 @@ def _remove(path: Path) -> None:
 @pytest.mark.parametrize("command", [pytest.param(c, id=str(c)) for c in COMMANDS if _reason(c) is not None])
 def test_command_that_cannot_be_run_has_options_that_exist(command: Piece) -> None:
     words = command.text.split()
-    for extra in re.findall(r'"\.\[([\w,]+)\]"', command.text):
+    for extra in re.findall(r'"(?:\.|vr-registration)\[([\w,]+)\]"', command.text):
         known = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         assert set(extra.split(",")) <= set(known), command
     if words[0] in OURS:
@@ -162,7 +179,7 @@ def test_json_can_be_read(block: Piece) -> None:
 
 
 def test_every_fenced_block_is_of_a_language_that_is_checked() -> None:
-    known = [len(blocks(language)) for language in ("sh", "python", "toml", "json", "ini", "text")]
+    known = [len(blocks(language)) for language in ("sh", "python", "toml", "json", "ini", "nginx", "yaml", "text")]
     fences = sum(len(re.findall(r"(?m)^ *```", page.read_text(encoding="utf-8"))) for page in pages())
     assert sum(known) * 2 == fences
 

@@ -14,12 +14,14 @@ from torch import Tensor
 from tests.fixed_nets import FixedHomography, InformedAffine, SmoothFlow
 from tests.helpers import shared_data
 from vr.export import onnx_file
-from vr.export.parity import OutputParity
+from vr.export.graphs import ir_has_data
+from vr.export.parity import OutputParity, border_pixels
 from vr.export.plan import Plan
 from vr.export.samples import parity_samples, traced_sample
 from vr.models import registry
 from vr.models.base import Registration, RegistrationNet, SizeHw
 from vr.models.dense import DenseNet
+from vr.models.geometry import affine_flow, flow_to_grid
 from vr.models.homography import HomographyNet
 from vr.models.match import MatchNet
 from vr.runtime.contract import OPSET, GraphName, Precision
@@ -208,6 +210,21 @@ class ExportsNan(SmoothFlow):
     def forward(self, moving: Tensor, fixed: Tensor) -> Registration:
         flow = super().forward(moving, fixed).flow
         return Registration(flow * float("nan") if torch.compiler.is_exporting() else flow)
+
+
+def test_the_last_bit_of_a_transform_may_decide_at_the_border_of_the_infrared_frame() -> None:
+    """A grid moved by a hair: `ir_has_data` changes nowhere but in `border_pixels`, and those are few."""
+    ir_hw, rgb_hw = (31, 43), (48, 64)
+    theta = torch.tensor([[[0.9, 0.1, 0.2], [-0.1, 1.1, 0.1]]])
+    flow = affine_flow(theta, *rgb_hw)
+    changed = torch.zeros(rgb_hw, dtype=torch.bool)
+    for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        near = flow + 0.09 * torch.tensor([x, y]).view(1, 2, 1, 1)
+        changed |= (ir_has_data(flow_to_grid(flow), *ir_hw) != ir_has_data(flow_to_grid(near), *ir_hw))[0, 0]
+    on_border = border_pixels(flow.numpy(), ir_hw, 0.1)[0]
+    assert changed.any()
+    assert on_border[changed.numpy()].all()
+    assert on_border.mean() < 0.03
 
 
 def test_gate_refuses_nan(tmp_path: Path) -> None:

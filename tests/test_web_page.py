@@ -61,6 +61,24 @@ def test_a_picture_that_is_old_is_grey_and_says_how_old_until_pictures_come_agai
         settles(page, "document.getElementById('state-word').textContent", "ESTIMATED")
 
 
+@pytest.mark.slow
+def test_where_no_stream_comes_through_pictures_come_one_by_one(browser: Browser, rig: Rig) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.route("**/stream/*", lambda route: route.abort())
+        page.goto(at(rig))
+        page.wait_for_selector(LIVE)
+        seen = {picture_sum(page)}
+        for _ in range(8):
+            page.wait_for_timeout(150)
+            seen.add(picture_sum(page))
+        assert len(seen) >= 3
+        rig.feeding.clear()
+        page.wait_for_selector(".frame.stale")
+        rig.feeding.set()
+        page.wait_for_selector(LIVE)
+
+
 def test_a_tap_shows_the_values_under_it_until_they_are_dismissed(browser: Browser, rig: Rig) -> None:
     with page_at(browser, at(rig)) as (page, _):
         x, y = page.evaluate("""() => {
@@ -123,6 +141,10 @@ def test_a_token_is_asked_for_and_let_in(browser: Browser, tmp_path: Path) -> No
     with web_rig(tmp_path, token="a secret of the box") as rig, browser.new_context() as context:
         page = context.new_page()
         page.goto(at(rig))
+        page.fill("#token", "a guess")
+        page.press("#token", "Enter")
+        page.wait_for_selector("#wrong:not([hidden])")
+        assert "token" not in page.url
         page.fill("#token", "a secret of the box")
         page.press("#token", "Enter")
         page.wait_for_selector(LIVE)

@@ -10,12 +10,14 @@ from playwright.sync_api import Browser, Page
 from tests.page_browser import DESK, PHONE, browser, needs_chromium, page_at, settles
 from tests.web_rig import IR_HW, MATRIX, RGB_HW, Rig, wait_for_picture, web_rig
 from vr.runtime.geometry import theta_of_numbers, theta_to_matrix
+from vr.runtime.keys import KEY_HELP
 
 pytestmark = needs_chromium
 __all__ = ["browser"]
+THEMES = ["light", pytest.param("dark", marks=pytest.mark.slow), pytest.param("sun", marks=pytest.mark.slow)]
 SECTIONS = ("picture", "alignment", "recordings", "health")
 _REACHABLE = """() => [...document.querySelectorAll("button, select, input, a, [tabindex='0']")]
-    .filter((one) => one.checkVisibility() && one.closest("dialog") === null)
+    .filter((one) => one.checkVisibility() && !one.disabled && one.closest("dialog") === null)
     .filter((one) => one.type !== "radio" || one.checked).map((one) => one.id || one.ariaLabel || one.textContent)"""
 _FOCUSED = "(document.activeElement.id || document.activeElement.ariaLabel || document.activeElement.textContent)"
 
@@ -38,7 +40,7 @@ def serious(page: Page) -> list[str]:
     return [f"{one['id']}: {node['target']} {node['any'][:1]}" for one in bad for node in one["nodes"]]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark", "sun"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_serious_at_a_desk(browser: Browser, rig: Rig, theme: str) -> None:
     with page_at(browser, at(rig), theme, viewport=DESK, reduced_motion="reduce") as (page, _):
         page.click("#adjust")
@@ -50,7 +52,7 @@ def test_axe_finds_nothing_serious_at_a_desk(browser: Browser, rig: Rig, theme: 
         assert serious(page) == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark", "sun"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_serious_on_a_phone(browser: Browser, rig: Rig, theme: str) -> None:
     with page_at(browser, at(rig), theme, viewport=PHONE, has_touch=True, reduced_motion="reduce") as (page, _):
         for section in SECTIONS:
@@ -114,6 +116,17 @@ def test_keys_change_settings_and_open_help(browser: Browser, rig: Rig) -> None:
         page.keyboard.press("Escape")
         settles(page, "document.getElementById('help').open", False)
     controls.change({"view": "overlay", "alpha": 0.35, "split": 0.5, "model": "default"})
+
+
+def test_the_help_lists_every_key_of_the_window_but_its_end(browser: Browser, rig: Rig) -> None:
+    written = {"h": "h?", "arrows": "←→↑↓", "1 ... 9": "1to9"}
+    expected = {written.get(label, label.replace(" ", "")) for label, _ in KEY_HELP if label != "q Esc"}
+    with page_at(browser, at(rig)) as (page, _):
+        page.keyboard.press("h")
+        listed = page.evaluate("[...document.querySelectorAll('#help-keys dt')].map((one) => one.textContent)")
+        assert expected - set(listed) == set()
+        assert "move infrared" in (page.text_content("#help-keys") or "")
+        assert dict(KEY_HELP)["[ ]"] in (page.text_content("#help-keys") or "")
 
 
 def test_arrows_move_the_infrared_picture_while_adjusting(browser: Browser, rig: Rig) -> None:

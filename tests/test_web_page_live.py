@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -28,7 +29,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found
 
 
-def status(page: Page) -> dict[str, object]:
+def status(page: Page) -> dict[str, Any]:
     return page.evaluate("async () => (await fetch('/api/pairs/0/status')).json()")
 
 
@@ -107,7 +108,7 @@ def test_a_drag_moves_the_infrared_picture_by_as_much(browser: Browser, url: str
         settles(page, "document.getElementById('state-word').textContent", "ESTIMATED", 15.0)
         page.click("#adjust")
         change(page, {**NEUTRAL, "alpha": 1.0, "follow": "hold"})
-        before = still_picture(page)
+        before, matrix = still_picture(page), np.array(status(page)["matrix_rgb_to_ir"])
         box = page.locator("#frame").bounding_box()
         assert box is not None
         scale = min(box["width"] / 640, box["height"] / 480)
@@ -117,11 +118,14 @@ def test_a_drag_moves_the_infrared_picture_by_as_much(browser: Browser, url: str
         page.mouse.move(x + 24 * scale, y - 15 * scale, steps=12)
         page.mouse.up()
         page.wait_for_timeout(600)
-        after = still_picture(page)
+        after, moved = still_picture(page), np.array(status(page)["matrix_rgb_to_ir"])
         change(page, NEUTRAL)
+    # A picture moved by (24, -15) shows at p what it showed at p - (24, -15).
+    np.testing.assert_allclose(moved, matrix @ [[1, 0, -24], [0, 1, 15], [0, 0, 1]], atol=0.05)
     middle = np.s_[120:360, 160:480]
     shift, _ = cv2.phaseCorrelate(before[middle], after[middle], cv2.createHanningWindow((320, 240), cv2.CV_32F))
-    np.testing.assert_allclose(shift, [24, -15], atol=1.0)
+    # The simulated rig drifts by about 1 px a second, and these are some seconds.
+    np.testing.assert_allclose(shift, [24, -15], atol=4.0)
 
 
 def test_three_pages_at_once_all_move(browser: Browser, url: str) -> None:

@@ -1,5 +1,6 @@
 """What `--web` does with requests that mean no good: every one gets 4xx, or the connection is closed."""
 
+import http.client
 import socket
 import time
 from collections.abc import Generator
@@ -28,6 +29,14 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Generator[Rig]:
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Generator[Rig]:
     with web_rig(tmp_path_factory.mktemp("recordings"), TOKEN) as running:
         yield running
+
+
+def next_status(connection: socket.socket) -> int:
+    """Of the next answer, which is read as a whole."""
+    with http.client.HTTPResponse(connection) as response:
+        response.begin()
+        response.read()
+        return response.status
 
 
 def status_of(answer: bytes) -> int:
@@ -208,6 +217,46 @@ def test_a_body_that_nobody_wants_does_not_keep_the_connection(rig: Rig, monkeyp
         b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 99\r\n\r\na"
     )
     assert status_of(answer) in (404, 415) and time.monotonic() - start_s < 2.0
+
+
+def test_a_body_that_nobody_wants_and_that_trickles_is_cut_off(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_LINGER_S", 0.3)
+    start_s = time.monotonic()
+    with socket.create_connection(("127.0.0.1", rig.port), 5) as slow:
+        slow.sendall(b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n\r\n")
+        with pytest.raises(OSError):
+            while time.monotonic() - start_s < 3.0:
+                slow.sendall(b"a")
+                time.sleep(0.05)
+    assert time.monotonic() - start_s < 2.0
+
+
+def test_a_connection_goes_on_after_a_body_that_nobody_wanted(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_LINGER_S", 0.3)
+    ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", rig.port), 5) as connection:
+        connection.sendall(b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+        assert next_status(connection) == 415
+        connection.sendall(b"a" * 9 + ask)
+        assert next_status(connection) == 200
+        time.sleep(0.4)
+        connection.sendall(ask)
+        assert next_status(connection) == 200
+
+
+def test_a_second_head_that_never_ends(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_S", 0.4)
+    with socket.create_connection(("127.0.0.1", rig.port), 5) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert next_status(connection) == 200
+        connection.sendall(b"GET /healthz HTT")
+        assert next_status(connection) == 408
+
+
+def test_a_chunk_that_is_none(rig: Rig) -> None:
+    head = f"PATCH {SETTINGS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert status_of(rig.raw(head.encode() + b"zz\r\n")) == 400
+    assert rig.ask("GET", "/healthz").status == 200
 
 
 def test_silent_connections_make_room_for_others(rig: Rig) -> None:

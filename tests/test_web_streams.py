@@ -7,13 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.web_rig import RGB_HW, TIMEOUT_S, Rig, make_output, make_pair, parts, wait_for_picture, web_rig
+from tests.web_rig import RGB_HW, TIMEOUT_S, Rig, decoded, make_output, make_pair, parts, wait_for_picture, web_rig
 from vr.runtime.web import streams
 from vr.runtime.web.api import MOST_LISTENERS, MOST_VIEWERS
 from vr.runtime.web.encoding import Viewer
@@ -122,6 +123,37 @@ def test_a_slow_viewer_gets_fewer_and_newer_pictures_and_the_fast_one_all(rig: R
     assert counts["fast"] >= 15
 
 
+def test_a_slow_viewer_sees_no_old_pictures(rig: Rig) -> None:
+    """It reads 100 kB per second of pictures of some 40 kB, whose corner tells when they were made."""
+    rig.feeding.clear()
+    start_s, stop = time.monotonic(), threading.Event()
+    noise = np.random.default_rng(0).integers(0, 256, (160, 320, 3), np.uint8)
+
+    def feed() -> None:
+        for index in itertools.count(1000):
+            picture = noise.copy()
+            picture[:64, :64] = int(50 * (time.monotonic() - start_s))
+            rig.pairs[0].sink.write(replace(make_output(index), picture=picture))
+            if stop.wait(0.03):
+                return
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    data = b""
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", rig.port))
+        slow.sendall(b"GET /stream/0.mjpg HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        while (now_s := time.monotonic() - start_s) < 2.8:
+            data += slow.recv(2000)
+            time.sleep(0.02)
+    stop.set()
+    feeder.join()
+    whole = data.split(b"\r\n--picture\r\n")[-2].partition(b"\r\n\r\n")[2]
+    made_s = float(decoded(whole)[8:56, 8:56].mean()) / 50
+    assert now_s - made_s < 1.6
+
+
 def test_a_viewer_that_takes_nothing_is_dropped(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its pictures are large noise, so that the buffers of both systems are full soon."""
     monkeypatch.setattr(streams, "DRAIN_S", 0.3)
@@ -135,7 +167,7 @@ def test_a_viewer_that_takes_nothing_is_dropped(rig: Rig, monkeypatch: pytest.Mo
         deadline_s = time.monotonic() + TIMEOUT_S
         for index in itertools.count(1000):
             output = make_output(index)
-            rig.pairs[0].sink.write(type(output)(**{**vars(output), "picture": noise}))
+            rig.pairs[0].sink.write(replace(output, picture=noise))
             if viewers(rig) == 0:
                 break
             assert time.monotonic() < deadline_s

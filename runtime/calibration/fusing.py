@@ -6,7 +6,8 @@ determines (`vr.runtime.evidence`).
 
 How sure that is, is found by drawing the frames again and again with replacement (bootstrap; Efron, Ann. Stat. 7,
 1979), in blocks of neighbours, because frames that follow each other make nearly the same error (Kuensch, Ann. Stat.
-17, 1989). Errors that all frames of a scene have in common cannot be seen that way; `COMMON_FRAMES` stands for them.
+17, 1989). Errors that all frames of a scene have in common cannot be seen that way; `COMMON_FRAMES` and
+`COMMON_SHARE` stand for them.
 """
 
 import math
@@ -17,7 +18,7 @@ import numpy as np
 
 from vr.runtime.errors import InputError
 from vr.runtime.evidence import Evidence, Transform, Weigher, to_theta
-from vr.runtime.geometry import CORNERS, Float64Array, SizeHw, apply_matrix, compose, invert
+from vr.runtime.geometry import CORNERS, IDENTITY_THETA, Float64Array, SizeHw, apply_matrix, compose, invert
 from vr.runtime.temporal import corner_distance
 
 GATE_FRAMES = 0.03
@@ -27,8 +28,10 @@ LEAST_AGREEING, LEAST_SHARE = 8, 0.5
 DRAWS = 400
 BLOCKS = 8
 """The frames are drawn in so many blocks of neighbours."""
-COMMON_FRAMES = 0.0025
-"""Standard deviation of what all frames of a scene are off by together, frame sides at a corner."""
+COMMON_FRAMES, COMMON_SHARE = 0.0014, 1.15
+"""Standard deviation of what all frames of a scene are off by together, frame sides at a corner: at least so much, and
+so many times the scatter of single looks, because a scene that is looked at unsurely is seen wrongly by all of them.
+"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ def fuse(sightings: Sequence[Sequence[Sighting]], looked: int, rgb_hw: SizeHw, s
     check_agreement(looked, len(frames), len(agreeing))
     evidence = _evidence(agreeing)
     theta = _mean(evidence)
-    return Rig(theta, _uncertainty_px(theta, evidence, rgb_hw, seed), looked, len(frames), len(agreeing))
+    common_frames = math.hypot(COMMON_FRAMES, COMMON_SHARE * _scatter_frames(theta, agreeing))
+    uncertainty_px = _uncertainty_px(theta, evidence, common_frames, rgb_hw, seed)
+    return Rig(theta, uncertainty_px, looked, len(frames), len(agreeing))
 
 
 def check_agreement(looked: int, answered: int, agreeing: int) -> None:
@@ -128,7 +133,16 @@ def _solved(weight: Float64Array, pull: Float64Array) -> Float64Array:
     return np.linalg.solve(weight + 1e-9 * np.eye(len(pull)), pull).astype(np.float64)
 
 
-def _uncertainty_px(theta: Float64Array, frames: Sequence[Sequence[Evidence]], rgb_hw: SizeHw, seed: int) -> float:
+def _scatter_frames(theta: Float64Array, frames: Sequence[Sequence[Sighting]]) -> float:
+    """Median over all looks of the distance of a corner of the RGB picture from where `theta` has it, frame sides."""
+    back = invert(theta)
+    apart = [corner_distance(compose(back, one.theta), IDENTITY_THETA) for frame in frames for one in frame]
+    return float(np.median(apart))
+
+
+def _uncertainty_px(
+    theta: Float64Array, frames: Sequence[Sequence[Evidence]], common_frames: float, rgb_hw: SizeHw, seed: int
+) -> float:
     """See `Rig`: the 95th percentile over draws of the frames, each moved by an error that all have in common."""
     rng = np.random.default_rng(seed)
     weights, pulls = (np.stack(part) for part in zip(*map(_sums, frames), strict=True))
@@ -139,12 +153,12 @@ def _uncertainty_px(theta: Float64Array, frames: Sequence[Sequence[Evidence]], r
         # How often each block is drawn, and with it each of its frames.
         times = np.bincount(rng.integers(count, size=count), minlength=count).astype(np.float64)[block_of]
         point = _solved((times @ weights.reshape(len(frames), -1)).reshape(weights.shape[1:]), times @ pulls)
-        off_px.append(corners_off_px(theta, compose(to_theta(point), _common_error(rng)), rgb_hw))
+        off_px.append(corners_off_px(theta, compose(to_theta(point), _common_error(rng, common_frames)), rgb_hw))
     return float(np.percentile(off_px, 95.0))
 
 
-def _common_error(rng: np.random.Generator) -> Float64Array:
-    """(2, 3) near the identity: moves each corner by about COMMON_FRAMES, in a random affine way."""
+def _common_error(rng: np.random.Generator, frames: float) -> Float64Array:
+    """(2, 3) near the identity: moves each corner by about so many frame sides, in a random affine way."""
     # Six numbers of one size: a corner (1, 1) is moved by the sum of three.
-    size = 2.0 * COMMON_FRAMES / math.sqrt(3.0)
+    size = 2.0 * frames / math.sqrt(3.0)
     return np.eye(3)[:2] + size * rng.normal(size=(2, 3))

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vr.runtime.aligner import Aligner, PairLook
-from vr.runtime.calibration.fusing import Rig, Sighting, corners_off_px, fuse
+from vr.runtime.calibration.fusing import LEAST_AGREEING, Rig, Sighting, corners_off_px, fuse, most_agreed
 from vr.runtime.calibration.offset import Offset, OffsetWatch
 from vr.runtime.calibration.watching import Kept, Tell, Watched, watch
 from vr.runtime.cores import share_cores
 from vr.runtime.embedded import model_path
 from vr.runtime.errors import InputError
+from vr.runtime.evidence import Transform
 from vr.runtime.geometry import IDENTITY_THETA, Float64Array, SizeHw, compose
 from vr.runtime.live_options import LiveOptions
-from vr.runtime.search import check_start
+from vr.runtime.search import check_start, search_for
 from vr.runtime.session import Session
 from vr.runtime.sources.opening import is_camera
 from vr.runtime.stopping import Stop
@@ -23,6 +24,7 @@ VIEWS = 3
 VIEW_RANGE = 0.03
 """By how much the numbers of those guesses differ at most: half of it in frame sides."""
 _WATCHING_SHARE = 0.9
+_WHOLE_SEARCHES = 5
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def calibrate_rig(options: LiveOptions, seconds: float, stop: Stop, tell: Tell) 
 
 
 def _found(session: Session, watched: Watched, offset: Offset, tell: Tell) -> Calibration:
-    kept, rgb_hw = watched.kept, watched.rgb_hw
+    kept, rgb_hw = _answered(session, watched.kept), watched.rgb_hw
     first = [[] if one.sighting is None else [one.sighting] for one in kept]
     rough = fuse(first, len(kept), rgb_hw)
     rng, again = np.random.default_rng(0), list[list[Sighting]]()
@@ -70,6 +72,27 @@ def _found(session: Session, watched: Watched, offset: Offset, tell: Tell) -> Ca
     stretch = IDENTITY_THETA if rig.theta.shape == (2, 3) else np.eye(3)
     before_px = corners_off_px(stretch, rig.theta, rgb_hw)
     return Calibration(rig, offset, kept, rgb_hw, watched.ir_hw, before_px, float(np.median(apart)))
+
+
+def _answered(session: Session, kept: list[Kept]) -> list[Kept]:
+    """The pairs that have no answer are looked at once more, through the answer that most of the others agree with.
+
+    While it watches it tries some guesses per pair only. Where that was too few, all are tried for some pairs.
+    """
+    thetas = [one.sighting.theta for one in kept if one.sighting is not None]
+    if len(thetas) < LEAST_AGREEING:
+        search, step = search_for("wide", session.info), max(1, len(kept) // _WHOLE_SEARCHES)
+        answers = [search.whole(PairLook(session, one.ir, one.rgb)) for one in kept[::step]]
+        thetas += [one.transform for one in answers if one.transform is not None]
+    centre = most_agreed(thetas)
+    if centre is None:
+        return kept
+    return [one if one.sighting else replace(one, sighting=_seen_through(session, one, centre)) for one in kept]
+
+
+def _seen_through(session: Session, kept: Kept, prior: Transform) -> Sighting | None:
+    answer = PairLook(session, kept.ir, kept.rgb)(prior)
+    return None if answer.transform is None else Sighting(answer.transform, answer.sureness, answer.information)
 
 
 def _through_views(session: Session, kept: Kept, rough: Float64Array, rng: np.random.Generator) -> list[Sighting]:

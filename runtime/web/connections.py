@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, cast
 
 import h11
@@ -35,12 +35,14 @@ class LimitedProtocol(H11Protocol):
         super().__init__(config, server_state, {**app_state, "abort": self._abort}, _loop)
         self.logger = _LOG
         self._deadline: asyncio.TimerHandle | None = None
+        self._overdue_state: Any = None
         self.silent_since_s = 0.0
         self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # who sends the next picture waits until the last one has gone
         self._expect_head()
         if len(self.connections) > MOST_CONNECTIONS:
             self._make_room()
@@ -54,11 +56,13 @@ class LimitedProtocol(H11Protocol):
         """See `asyncio.Protocol`."""
         if self.transport.is_closing() or self._is_refused:
             return
-        if self._deadline is None and self.conn.their_state is h11.IDLE:
-            self._expect_head()
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE and not self._is_refused:
+        if self._is_refused:
+            return
+        if self.conn.their_state is not self._overdue_state:
             self._expect_nothing()
+        if self._deadline is None and self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._expect_head()
 
     def on_response_complete(self) -> None:
         """Answered; a request whose body still comes is not waited for."""
@@ -75,10 +79,8 @@ class LimitedProtocol(H11Protocol):
 
     def _make_room(self) -> None:
         """Whoever has said nothing for longest goes, this connection itself if all others are busy."""
-        longest = self
-        for one in cast(Iterable[object], self.connections):
-            if isinstance(one, LimitedProtocol) and one.is_silent and one.silent_since_s < longest.silent_since_s:
-                longest = one
+        silent = [one for one in cast("set[LimitedProtocol]", self.connections) if one.is_silent]
+        longest = min(silent, key=lambda one: one.silent_since_s, default=self)
         longest.refuse("503 Service Unavailable", "there are too many connections; expected some to be closed")
         self.connections.discard(longest)
 
@@ -92,7 +94,9 @@ class LimitedProtocol(H11Protocol):
         self._expect(HEAD_S, self._too_slow)
 
     def _expect(self, within_s: float, otherwise: Callable[[], None]) -> None:
+        """That the client gets on to another state than it is in now."""
         self._expect_nothing()
+        self._overdue_state = self.conn.their_state
         self._deadline = self.loop.call_later(within_s, otherwise)
 
     def _expect_nothing(self) -> None:

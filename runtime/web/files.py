@@ -19,7 +19,7 @@ PAGE_FILES = {"/": "index.html"} | {
     f"/{path.name}": path.name for path in sorted(PAGE.glob("*.*")) if path.suffix in TYPES and path.suffix != ".html"
 }
 """Address to name, listed once: nothing else of the disk can be asked for."""
-OPEN_FILES = ("/theme.css", "/style.css", "/theme.js", "/icon.svg")
+OPEN_FILES = ("/theme.css", "/style.css", "/theme.js", "/login.js", "/icon.svg")
 """Those that the page which asks for the token needs; they say nothing of the pairs."""
 _CHUNK_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)

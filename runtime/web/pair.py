@@ -8,6 +8,7 @@ from vr.runtime.alignment import Alignment
 from vr.runtime.by_hand import ByHand
 from vr.runtime.controls import FOLLOW, Controls, as_json
 from vr.runtime.errors import InputError
+from vr.runtime.keys import KEY_HELP
 from vr.runtime.pairing.base import PairingCounts
 from vr.runtime.rigs import RIGS
 from vr.runtime.search import SEARCHES
@@ -29,7 +30,7 @@ class WebPair:
 
     number: from 0, in addresses. celsius: of raw infrared frames, if they are temperatures. provider: of the model.
     counts: of the pairing. dropped: outputs that sinks were too slow for. offset_ms: how much later the clock of the IR
-    camera is taken to be. switching: name of a model that is being loaded. keys: of the window, with what they do.
+    camera is taken to be. switching: name of a model that is being loaded.
     """
 
     number: int
@@ -43,7 +44,6 @@ class WebPair:
     offset_ms: Callable[[], float]
     switching: Callable[[], str | None]
     celsius: Celsius | None = None
-    keys: tuple[tuple[str, str], ...] = ()
     by_hand: ByHand = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +61,7 @@ class WebPair:
             "searches": list(SEARCHES),
             "modes": list(dict.fromkeys((None, self.controls.settings.mode))),
             "follow": list(FOLLOW),
-            "keys": [{"key": key, "help": text} for key, text in self.keys],
+            "keys": [{"key": key, "help": text} for key, text in KEY_HELP],
             "provider": self.provider(),
             "version": package_version(),
             "celsius": self.celsius is not None,

@@ -115,8 +115,9 @@ function watch() {
   const shown = Math.ceil(find("frame").clientWidth * (devicePixelRatio || 1));
   const width = Math.min(MOST_WIDTH, Math.max(LEAST_WIDTH, shown));
   const smaller = pair.status.picture_wh && width < 0.9 * pair.status.picture_wh[0];
-  const url = `/stream/${pair.number}.mjpg${smaller ? `?width=${width}` : ""}`;
-  if (url !== stream.url) stream.start(url);
+  const query = smaller ? `?width=${width}` : "";
+  const url = `/stream/${pair.number}.mjpg${query}`;
+  if (url !== stream.url) stream.start(url, `${pair.path}/picture.jpg${query}`);
 }
 
 function showPairs() {

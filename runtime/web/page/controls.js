@@ -37,6 +37,7 @@ export class Controls {
     fillRadios(this.find("follow"), "follow", info.follow || ["estimate", "hold", "hand"], false);
     for (const [key, list] of Object.entries(SELECTS)) {
       this.find(key).replaceChildren(...(info[list] || []).map((value) => new Option(worded(value), value ?? "")));
+      this.find(key).disabled = this.find(key).options.length < 2;
     }
     this.show();
   }

@@ -1,6 +1,7 @@
 // The last five minutes, drawn on canvases.
 
-const SPAN_S = 300;
+const MOST_S = 300;
+const LEAST_S = 60;
 const MARGIN_PX = 13;
 
 /** What has been, one sample a second: `add` forgets what is older than five minutes. */
@@ -22,7 +23,13 @@ export class History {
     const now = performance.now() / 1000;
     if (this.samples.length && now - this.samples.at(-1).at < 0.95) return;
     this.samples.push({ at: now, ...sample });
-    this.samples = this.samples.filter(({ at }) => now - at <= SPAN_S + 2);
+    this.samples = this.samples.filter(({ at }) => now - at <= MOST_S + 2);
+  }
+
+  /** How much time the plots show, s: whole minutes, as many as there are samples of. */
+  get span() {
+    const oldest = this.samples.length ? performance.now() / 1000 - this.samples[0].at : 0;
+    return Math.min(MOST_S, Math.max(LEAST_S, 60 * Math.ceil(oldest / 60 - 0.1)));
   }
 
   /** Values of one column with their ages, s. */
@@ -48,13 +55,17 @@ function token(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** Draws one column as a line. range: lowest and highest value of the axis; labels: what stands beside them. */
-export function drawLine(canvas, points, range, labels) {
+/**
+ * Draws one column as a line over `span` seconds. range: lowest and highest value of the axis, beyond which nothing is
+ * drawn; label: what stands at its top.
+ */
+export function drawLine(canvas, points, span, range, label) {
   const { pen, w, h } = prepared(canvas);
   if (w < 20 || h < 20) return;
   const [low, high] = range;
-  const y = (value) => MARGIN_PX + (1 - (value - low) / (high - low)) * (h - MARGIN_PX - 3);
-  const x = (age) => w * (1 - age / SPAN_S);
+  const share = (value) => Math.min(1, Math.max(0, (value - low) / (high - low)));
+  const y = (value) => MARGIN_PX + (1 - share(value)) * (h - MARGIN_PX - 3);
+  const x = (age) => w * (1 - age / span);
   const zero = low < 0 ? 0 : low;
   rule(pen, w, [y(high), y(zero)]);
   pen.strokeStyle = token("--accent");
@@ -65,7 +76,7 @@ export function drawLine(canvas, points, range, labels) {
   pen.fillStyle = token("--quiet");
   pen.font = `${0.6875 * parseFloat(getComputedStyle(document.documentElement).fontSize)}px system-ui, sans-serif`;
   pen.textAlign = "right";
-  pen.fillText(labels[1], w, MARGIN_PX - 4);
+  pen.fillText(label, w, MARGIN_PX - 4);
 }
 
 function rule(pen, w, heights) {
@@ -109,9 +120,9 @@ function drawRun(pen, places, base) {
 const BAND_HEIGHT = { estimated: 1, held: 0.68, refused: 0.4 };
 
 /** Draws the states as a band; they differ by height as well as by colour. */
-export function drawBand(canvas, points) {
+export function drawBand(canvas, points, span) {
   const { pen, w, h } = prepared(canvas);
-  const x = (age) => Math.round(w * (1 - age / SPAN_S));
+  const x = (age) => Math.round(w * (1 - age / span));
   points.forEach(({ age, value }, i) => {
     if (!(value in BAND_HEIGHT)) return;
     const end = points[i + 1] ? Math.max(points[i + 1].age, age - 3) : 0;
@@ -119,6 +130,12 @@ export function drawBand(canvas, points) {
     pen.fillStyle = token(`--plot-${value}`);
     pen.fillRect(x(age), h - height, Math.max(1, x(end) - x(age)), height);
   });
+}
+
+/** The value that this share of some values do not exceed. */
+export function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] : 0;
 }
 
 /** The least round number that is not below a value. */

@@ -1,6 +1,6 @@
 // Numbers, state, notices and details, from the events.
 import { icon, worded } from "/controls.js";
-import { drawBand, drawLine, History, roundUp } from "/plots.js";
+import { drawBand, drawLine, History, quantile, roundUp } from "/plots.js";
 
 const STALE_MS = 3000;
 const SAID_AFTER_MS = 700;
@@ -97,12 +97,13 @@ export class Readouts {
 
   draw() {
     if (!this.pair || !this.history) return;
+    const { span } = this.history;
     for (const { key, canvas } of this.cards) {
       const points = this.history.column(key);
-      const [range, labels] = axis(key, points.map(({ value }) => value).filter(isNumber));
-      drawLine(canvas, points, range, labels);
+      drawLine(canvas, points, span, ...axis(key, points.map(({ value }) => value).filter(isNumber)));
     }
-    drawBand(this.find("band"), this.history.column("state"));
+    drawBand(this.find("band"), this.history.column("state"), span);
+    this.find("span").textContent = `${span / 60} min ago`;
   }
 
   #card({ title, ...rest }) {
@@ -161,11 +162,13 @@ export class Readouts {
   }
 }
 
+/** Range and label of an axis: nearly all values are in it, lest one outlier flattens the rest. */
 function axis(key, values) {
-  if (key === "confidence") return [[0, 1], ["0", "1"]];
-  const most = roundUp(Math.max(key === "skew" ? 10 : 1, ...values.map(Math.abs)));
-  if (key === "skew") return [[-most, most], [`−${most}`, `±${most} ms`]];
-  return [[0, most], ["0", key === "fps" ? String(most) : `${most} ms`]];
+  if (key === "confidence") return [[0, 1], "1"];
+  const usual = 1.15 * quantile(values.map(Math.abs), 0.97);
+  const most = roundUp(Math.max(key === "skew" ? 10 : 1, usual));
+  if (key === "skew") return [[-most, most], `±${most} ms`];
+  return [[0, most], key === "fps" ? String(most) : `${most} ms`];
 }
 
 const COUNTERS = {

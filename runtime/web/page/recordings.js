@@ -19,6 +19,7 @@ export class Recordings {
   /** Shows whether the pair records, and for how long. */
   show() {
     const recording = this.pair.status.recording || null;
+    if (this.asking) return;
     this.find("record").setAttribute("aria-pressed", String(Boolean(recording)));
     this.find("record-shape").setAttribute("href", recording ? "#i-stop" : "#i-record");
     this.find("record-word").textContent = recording ? `Stop ${minutes(recording.seconds || 0)}` : "Record";
@@ -29,13 +30,20 @@ export class Recordings {
 
   async toggle() {
     const { pair } = this;
+    if (this.asking) return;
+    const on = !pair.status.recording;
+    this.asking = true;
+    this.find("record").setAttribute("aria-pressed", String(on));
+    this.find("record-word").textContent = on ? "Starting" : "Stopping";
     try {
-      const { recording, files } = await ask("POST", `${pair.path}/recording`, { on: !pair.status.recording });
-      pair.heardStatus({ ...pair.status, recording });
+      const { recording, files } = await ask("POST", `${pair.path}/recording`, { on });
+      pair.status = { ...pair.status, recording };
       if (pair === this.pair && files) this.#list(files);
     } catch (error) {
       this.complain(error.message);
     }
+    this.asking = false;
+    this.show();
   }
 
   async snapshot() {

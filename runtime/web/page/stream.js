@@ -3,6 +3,9 @@
 import { retryAfterMs } from "/net.js";
 
 const SILENT_MS = 2500;
+// After so many tries without a picture, something between here and the box keeps streams back: one picture at a time.
+const TRIES_OF_STREAM = 3;
+const POLL_MS = 80;
 
 export class Stream extends EventTarget {
   constructor(canvas) {
@@ -21,14 +24,14 @@ export class Stream extends EventTarget {
     return performance.now() - this.pictureAt;
   }
 
-  /** Shows another stream. fps: what is expected, so that a slow camera is not taken for a lost one. */
-  start(url) {
+  /** Shows another stream; pictureUrl: where its newest picture is had alone. */
+  start(url, pictureUrl) {
     if (url !== this.url) {
       this.pictureAt = -Infinity;
+      this.streams = false; // whether the stream has ever given a picture
       this.#setLive(false);
     }
-    this.url = url;
-    this.tries = 0;
+    Object.assign(this, { url, pictureUrl, tries: 0 });
     this.#connect();
   }
 
@@ -51,19 +54,38 @@ export class Stream extends EventTarget {
     this.reading = reading;
     this.startedAt = performance.now();
     try {
-      const answer = await fetch(this.url, { signal: reading.signal, cache: "no-store" });
-      if (!answer.ok) throw new Error(`answered ${answer.status}`);
-      const parts = new Parts();
-      for (const reader = answer.body.getReader(); ;) {
-        const { value, done } = await reader.read();
-        if (done || reading !== this.reading) break;
-        const jpeg = parts.newest(value);
-        if (jpeg) this.#show(jpeg, reading);
-      }
+      if (!this.streams && this.tries > TRIES_OF_STREAM) await this.#poll(reading);
+      else await this.#read(reading);
     } catch {
       // What went wrong does not matter here: without pictures it is tried again.
     }
     if (reading === this.reading) this.#retry();
+  }
+
+  async #read(reading) {
+    const answer = await fetch(this.url, { signal: reading.signal, cache: "no-store" });
+    if (!answer.ok) throw new Error(`answered ${answer.status}`);
+    const parts = new Parts();
+    for (const reader = answer.body.getReader(); ;) {
+      const { value, done } = await reader.read();
+      if (done || reading !== this.reading) break;
+      const jpeg = parts.newest(value);
+      if (!jpeg) continue;
+      this.streams = true;
+      this.#show(jpeg, reading);
+    }
+  }
+
+  async #poll(reading) {
+    for (let last = new Uint8Array(0); reading === this.reading;) {
+      const answer = await fetch(this.pictureUrl, { signal: reading.signal, cache: "no-store" });
+      if (!answer.ok) throw new Error(`answered ${answer.status}`);
+      const jpeg = new Uint8Array(await answer.arrayBuffer());
+      // The same picture again is no sign of life.
+      if (jpeg.length !== last.length || jpeg.some((byte, i) => byte !== last[i])) this.#show(jpeg, reading);
+      last = jpeg;
+      await new Promise((done) => { setTimeout(done, POLL_MS); });
+    }
   }
 
   #retry() {
@@ -99,7 +121,7 @@ export class Stream extends EventTarget {
     }
     this.context.drawImage(picture, 0, 0);
     this.pictureAt = performance.now();
-    this.tries = 0;
+    if (this.streams) this.tries = 0;
     this.#setLive(true);
     this.dispatchEvent(new Event("picture"));
   }
