@@ -25,10 +25,19 @@ from benchmarks.table_accuracy import (
 from benchmarks.table_cards import update_card
 from benchmarks.table_faults import render_faults
 from benchmarks.table_models import render_alternatives, render_models
+from benchmarks.table_parts import markdown_table
 from benchmarks.table_speed import render_roofline, render_speed, render_speed_page
 from benchmarks.table_training import render_finetune, render_loader
+from vr.runtime.keys import KEY_HELP
 
 Report = dict[str, Any]
+
+
+def render_keys() -> str:
+    """The table of `vr.runtime.keys`."""
+    return markdown_table(["key", "what it does"], 2, [[f"`{label}`", text] for label, text in KEY_HELP])
+
+
 _ROOT = Path(__file__).resolve().parents[1]
 RESULTS = _ROOT / "benchmarks" / "results"
 CARDS = _ROOT / "runtime" / "defaults"
@@ -48,6 +57,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "ablation": (render_ablation, ("ablation",)),
     "finetune": (render_finetune, ("finetune",)),
     "loader": (render_loader, ("loader",)),
+    "keys": (render_keys, ()),
 }
 """By the name of its markers: what makes a table, and from which results (`results/NAME.json`)."""
 

@@ -31,7 +31,9 @@ def test_arrows_move_the_shown_transform_by_pixels() -> None:
     assert controls.settings.follow == "hand"
     moved = theta_to_matrix(theta_of_numbers(controls.settings.theta), RGB_HW, IR_HW)
     points = np.array([[0.0, 0.0], [100.0, 40.0], [300.0, 200.0]])
-    np.testing.assert_allclose(apply_matrix(moved, points + (3.0, 2.0)), apply_matrix(MATRIX, points), atol=1e-4)
+    np.testing.assert_allclose(
+        apply_matrix(moved, points + np.array([3.0, 2.0])), apply_matrix(MATRIX, points), atol=1e-4
+    )
 
 
 def test_opposite_keys_take_each_other_back() -> None:
