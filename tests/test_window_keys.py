@@ -116,6 +116,8 @@ def test_keys_and_mouse_change_what_is_shown(tmp_path: Path, screen: dict[str, s
         window.tool("mouseup", "1")
         window.until("line where the mouse is", lambda: abs(float(str(window.settings()["split"])) - 0.75) < 0.02)
         window.press("b", view="checkerboard")
+        window.press("Left", follow="hand")
+        window.press("n")
         window.tool("key", "h")
         window.press("9", view="threshold")
         window.tool("key", "s")
