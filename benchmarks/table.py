@@ -26,7 +26,7 @@ from benchmarks.table_cards import update_card
 from benchmarks.table_faults import render_faults
 from benchmarks.table_models import render_alternatives, render_models
 from benchmarks.table_parts import markdown_table
-from benchmarks.table_speed import render_roofline, render_speed, render_speed_page
+from benchmarks.table_speed import render_roofline, render_speed
 from benchmarks.table_training import render_finetune, render_loader
 from vr.runtime.keys import KEY_HELP
 
@@ -34,8 +34,8 @@ Report = dict[str, Any]
 
 
 def render_keys() -> str:
-    """The table of `vr.runtime.keys`."""
-    return markdown_table(["key", "what it does"], 2, [[f"`{label}`", text] for label, text in KEY_HELP])
+    """The window's keys: what the program says of itself is no measurement, but stands in a page all the same."""
+    return markdown_table(["key", "does"], 2, [[f"`{key}`", text] for key, text in KEY_HELP])
 
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +43,6 @@ RESULTS = _ROOT / "benchmarks" / "results"
 CARDS = _ROOT / "runtime" / "defaults"
 TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "speed": (render_speed, ("speed",)),
-    "speed-all": (render_speed_page, ("speed",)),
     "roofline": (render_roofline, ("roofline", "speed")),
     "faults": (render_faults, ("faults",)),
     "accuracy": (render_accuracy, ("accuracy",)),

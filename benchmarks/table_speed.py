@@ -13,16 +13,6 @@ OVERLAY_BYTES_PER_PIXEL = 1 + 3 + 3
 
 
 def render_speed(result: dict[str, Any]) -> str:
-    """The README's tables: those of README_SUITES that are there."""
-    return _render({name: result[name] for name in README_SUITES if name in result})
-
-
-def render_speed_page(result: dict[str, Any]) -> str:
-    """The tables of docs/speed.md: all suites that are there."""
-    return _render(result)
-
-
-def _render(result: dict[str, Any]) -> str:
     """One table per suite, each with the machine that it ran on."""
     parts = [
         f"{text}\n\n{render(result[name]['rows'])}\n\n{machine_line(result[name]['machine'])}."
@@ -188,7 +178,6 @@ def _soak(rows: list[Row]) -> str:
     return markdown_table(head, 1, cells)
 
 
-README_SUITES = ("network", "whole", "latency")
 SUITES = {
     "network": ("The networks alone, one thread:", _network),
     "variants": ("The default network at other sizes and precisions, one thread:", _variants),

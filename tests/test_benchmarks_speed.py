@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.measure import Timing
 from benchmarks.speed import feeds, network, paced, plots, process, stages, whole
-from benchmarks.table_speed import render_roofline, render_speed, render_speed_page
+from benchmarks.table_speed import render_roofline, render_speed
 from tests.onnx_models import write_affine
 from vr.runtime import Aligner
 from vr.runtime.cores import Shares
@@ -105,7 +105,7 @@ def test_tables_hold_the_suites_that_were_run() -> None:
     shown = render_speed(speed_result())
     assert "| small, pipeline | auto | 400 | 400 |" in shown and "| thesis's path | 1 | 30 | 30 |" in shown
     assert "| small | 1 | 100 | 5.0 | 6.0 | 7.0 | 9.0 | 0 | 17 |" in shown
-    assert "threads of a network" not in shown
+    assert "| small | 4 | 200 | 50 |" in shown and "threads of a network" not in shown
 
 
 def test_plots_are_drawn(tmp_path: Path) -> None:
@@ -135,8 +135,3 @@ def test_the_roofline_says_what_is_reached_and_where_the_time_goes() -> None:
     rows = [{"name": "default", "stage": stage, "median_ms": ms} for stage, ms in (("warp", 0.4), ("blend", 0.1376))]
     shown = render_roofline(roofline, {"stages": {"rows": rows}})
     assert "moving 2.2 MB; warp and blend take 0.54 ms for it, 4.0 GB/s or 10 % of the copy's bandwidth" in shown
-
-
-def test_the_page_holds_all_suites_and_the_readme_some() -> None:
-    assert "| small | 4 | 200 | 50 |" in render_speed_page(speed_result())
-    assert "| small | 4 | 200 | 50 |" not in render_speed(speed_result())
