@@ -18,6 +18,7 @@ OTHERS = (
     "mutual information",
     "multi-start CFOG Gauss-Newton",
 )
+OURS = ("default", "small")
 
 
 def render_models(accuracy: Report, speed: Report) -> str:
@@ -33,7 +34,7 @@ def render_models(accuracy: Report, speed: Report) -> str:
         "MB",
         "ms, one CPU thread",
     ]
-    rows = [_model_row(name, figures[name], accuracy["models"][name], networks) for name in MODELS]
+    rows = [_model_row(name, figures[name], accuracy["models"][name], networks) for name in MODELS if name in figures]
     machine = machine_line(speed["network"]["machine"])
     return f"{markdown_table(head, 2, rows)}\n\nNetwork: {machine}. No GPU measured yet."
 
@@ -51,20 +52,15 @@ def render_alternatives(accuracy: Report) -> str:
     """The default and small models beside what others use, on the same pairs, one thread each."""
     figures = accuracy["protocol_s"]["all"]
     head = ["method", "median error, px", "below 3 px", "confidently wrong", "ms per pair"]
-    rows = [
-        [name, _px(figures[name]), _percent(figures[name]["below_px"]["3"]), *_wrong_and_ms(figures[name])]
-        for name in ("identity", *OTHERS)
-    ]
-    rows += [
-        [f"**{name}**", _px(figures[name]), _percent(figures[name]["below_px"]["3"]), *_wrong_and_ms(figures[name])]
-        for name in ("default", "small")
-    ]
+    rows = [_method_row(name, figures[name]) for name in ("identity", *OTHERS, *OURS) if name in figures]
     pairs, machine = figures["identity"]["pairs"], machine_line(accuracy["machine"])
     return f"{markdown_table(head, 1, rows)}\n\n{pairs} pairs. {machine}."
 
 
-def _wrong_and_ms(row: Report) -> tuple[str, str]:
-    return f"{row['confidently_wrong']} of {row['pairs']}", f"{row['median_ms']:.1f}"
+def _method_row(name: str, row: Report) -> list[str]:
+    shown = f"**{name}**" if name in OURS else name
+    wrong, ms = f"{row['confidently_wrong']} of {row['pairs']}", f"{row['median_ms']:.1f}"
+    return [shown, _px(row), _percent(row["below_px"]["3"]), wrong, ms]
 
 
 def _px(row: Report) -> str:

@@ -31,10 +31,10 @@ export class Keys {
     const click = (id) => () => this.find(id).click();
     return [
       { keys: ["h", "?"], label: "h", shown: "h ?", help: "this help", run: () => this.help() },
-      { keys: ["v", "b", "V"], label: "v b", help: "next, previous view", run: (key) => this.#next("view", "views", key !== "v") },
+      { keys: ["v", "b", "V"], label: "v V", help: "next, previous view", run: (key) => this.#next("view", "views", key !== "v") },
       { keys: [..."123456789"], label: "1 ... 9", help: "a view", run: (key) => this.#view(Number(key) - 1) },
       { keys: ["+", "=", "-", "_"], label: "+ -", help: "more, less infrared", run: (key) => this.#slide("alpha", "-_".includes(key) ? -ALPHA_STEP : ALPHA_STEP, 1) },
-      { keys: ["p", "o", "P"], label: "p o", help: "next, previous palette", run: (key) => this.#next("palette", "palettes", key !== "p") },
+      { keys: ["p", "o", "P"], label: "p P", help: "next, previous palette", run: (key) => this.#next("palette", "palettes", key !== "p") },
       { keys: [",", "."], label: ", .", help: "line of view Split to the left, right", run: (key) => this.#slide("split", key === "," ? -SPLIT_STEP : SPLIT_STEP, 1) },
       { keys: ["[", "]"], label: "[ ]", help: "level of view Threshold down, up", run: (key) => this.#slide("ir_above", key === "[" ? -LEVEL_STEP : LEVEL_STEP, 255) },
       { keys: [" ", "e"], label: "Space e", help: "hold the transform, or estimate it again", run: () => this.#hold() },
