@@ -15,8 +15,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.measure import machine_facts
 from benchmarks.page_server import serving
+from benchmarks.table_web import render_page
 
+WITHIN_MS = 300
 CHROMIUM = Path("/usr/bin/chromium")
 _PROBE = Path(__file__).with_suffix("").with_name("page_probe.js")
 _REST_MS = 250
@@ -208,12 +211,6 @@ def summary(times: list[float | None]) -> dict[str, Any]:
     }
 
 
-def table(rows: dict[str, dict[str, Any]]) -> str:
-    """Markdown."""
-    lines = ["| control | ms median | ms max |", "| --- | --- | --- |"]
-    return "\n".join([*lines, *(f"| {name} | {row['median_ms']} | {row['max_ms']} |" for name, row in rows.items())])
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -226,8 +223,9 @@ def main() -> None:
         rows = {
             one.name: summary(measure(page, one, arguments.tries)) for one in CONTROLS if arguments.only in one.name
         }
-    arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
-    print(table(rows))
+    report = {"machine": machine_facts(), "bar_ms": WITHIN_MS, "controls": rows}
+    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    print(render_page(report))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from benchmarks.table_models import render_alternatives, render_models
 from benchmarks.table_parts import markdown_table
 from benchmarks.table_speed import render_roofline, render_speed
 from benchmarks.table_training import render_finetune, render_loader
+from benchmarks.table_web import render_page, render_web
 from vr.runtime.keys import KEY_HELP
 
 Report = dict[str, Any]
@@ -56,6 +57,8 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "ablation": (render_ablation, ("ablation",)),
     "finetune": (render_finetune, ("finetune",)),
     "loader": (render_loader, ("loader",)),
+    "page": (render_page, ("page",)),
+    "web": (render_web, ("web",)),
     "keys": (render_keys, ()),
 }
 """By the name of its markers: what makes a table, and from which results (`results/NAME.json`)."""

@@ -1,7 +1,6 @@
 """The dashboard in a real terminal, and its preview against plain averages."""
 
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -10,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks.dashboard_picture import picture
+from benchmarks.dashboard_picture import Pair, picture
 from tests.live_command import COMMAND, screenless, write_images
 from tests.terminal import Terminal, plain, screen_of, shows_cursor
 from vr.runtime.alignment import Alignment
@@ -26,14 +25,6 @@ Uint8Array = NDArray[np.uint8]
 SIM = ("--ir", "sim:size=320x240", "--rgb", "sim:size=320x240", "--model", "small", "--no-window")
 RGB_HW = (240, 320)
 IDENTITY = np.eye(3)[:2]
-
-
-@dataclass
-class Pair:
-    status: Status
-    controls: Controls
-    newest: Output | None = None
-    length: int | None = None
 
 
 def output(ir: Uint8Array, rgb: Uint8Array, state: str = "estimated") -> Output:

@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.measure import machine_facts, pin_threads
 from benchmarks.speed import network, paced, process, stages, variants, whole
 from vr.runtime.cores import Shares, available_cores
-from vr.runtime.embedded import embedded_path
+from vr.runtime.embedded import EMBEDDED, embedded_path
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed.json"
 MODELS = ("default", "small")
@@ -58,7 +58,7 @@ def _suites(short: bool, minutes: float) -> dict[str, Callable[[], list[Row]]]:
     paced_frames = 300 if short else 5000
     soaked = int(minutes * 60 * paced.FPS)
     return {
-        "network": lambda: network.network_rows(models, 1, calls),
+        "network": lambda: network.network_rows({name: embedded_path(name) for name in EMBEDDED}, 1, calls),
         "variants": lambda: variants.variant_rows(1, calls),
         "stages": lambda: stages.stage_rows(models, calls),
         "views": lambda: stages.view_rows(calls),
