@@ -48,9 +48,9 @@ def read_kept(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; expected settings kept by vr-live") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} holds no settings: {error}; delete it, or choose another place by --keep") from error
+        raise InputError(f"{path} holds no settings: {error}; choose another place by --keep") from error
     if not isinstance(kept, dict):
-        raise InputError(f"{path} holds no settings; delete it, or choose another place by --keep")
+        raise InputError(f"{path} holds no settings; choose another place by --keep")
     return cast(dict[str, Any], kept)
 
 

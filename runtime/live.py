@@ -60,7 +60,7 @@ def run_pairs(
     run_options.check()
     with stop_on_signals() as stop, reopen_on_hangup(stop) as reopen, ExitStack() as stack:
         shares = share_cores(pairs[0].threads, live=any(is_camera(options.rgb) for options in pairs))
-        shows, workers = _can_show(pairs, say), max(1, shares.workers // len(pairs))
+        shows, workers = _can_show(pairs, run_options, say), max(1, shares.workers // len(pairs))
         process = Process(say, shows, shares.threads, workers, run_options, given)
         runs = [LiveRun(options, Stop(stop), process, () if number else sinks) for number, options in enumerate(pairs)]
         page = stack.enter_context(page_for(run_options, stop.is_set))
@@ -86,13 +86,14 @@ def run_pairs(
     return [run.report() for run in runs]
 
 
-def _can_show(pairs: Sequence[LiveOptions], say: Say) -> bool:
-    """Whether there is a display, if one is wanted; says so, once, if there is none."""
+def _can_show(pairs: Sequence[LiveOptions], run: RunOptions, say: Say) -> bool:
+    """Whether there is a display, if one is wanted; says so, once, if there is none and no page either."""
     if not any(options.window for options in pairs):
         return False
     if can_show_windows():
         return True
-    say(NO_DISPLAY)
+    if not run.is_watched:
+        say(NO_DISPLAY)
     return False
 
 
