@@ -82,11 +82,13 @@ def test_term_ends_a_run_in_time_with_whole_files(tmp_path: Path, model: Path, c
 
 
 STUCK = """
-import threading, time, typer
+import signal, threading, time, typer
 from vr.runtime import cli_errors
 from vr.runtime.stopping import stop_on_signals
 
 app = typer.Typer()
+# Whoever runs the tests in the background of a shell ignores SIGINT, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @app.command()
 def command():
