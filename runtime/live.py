@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 from vr.runtime.cores import share_cores
 from vr.runtime.dashboard import Dashboard
@@ -74,16 +74,20 @@ def run_pairs(
             stack.enter_context(run.started(aligner, on_frame if len(pairs) == 1 and board is None else _silent))
         if page is not None:
             page.serve([run.page(number) for number, run in enumerate(runs)], say)
-        if board is not None:
-            stack.enter_context(board.watching(runs))
-        windows = [window for run in runs for window in run.windows]
-        show_windows(windows, lambda: any(run.running for run in runs))
-        while board is not None and any(run.running for run in runs):
-            time.sleep(_LOOK_S)
+        _show(runs, board)
     for run in runs:
         if run.failure is not None:
             raise run.failure
     return [run.report() for run in runs]
+
+
+def _show(runs: Sequence[LiveRun], board: Dashboard | None) -> None:
+    """Keeps windows or dashboard up to date until all runs have ended; returns at once without either."""
+    windows = [window for run in runs for window in run.windows]
+    with nullcontext() if board is None else board.watching(runs):
+        show_windows(windows, lambda: any(run.running for run in runs))
+        while board is not None and any(run.running for run in runs):
+            time.sleep(_LOOK_S)
 
 
 def _can_show(pairs: Sequence[LiveOptions], run: RunOptions, say: Say) -> bool:
