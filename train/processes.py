@@ -77,8 +77,9 @@ class Processes:
             return
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
         try:
+            # Within: one that has ended already may be lost while the others still connect.
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
             yield
             self.wait()
         except RuntimeError as error:
@@ -86,7 +87,8 @@ class Processes:
                 raise
             raise VrError("another process of this run has ended; its own message says why") from error
         finally:
-            dist.destroy_process_group()
+            if dist.is_initialized():
+                dist.destroy_process_group()
 
     def wrap(self, net: nn.Module, device: torch.device) -> nn.Module:
         """The network to call in training: it averages gradients over the processes."""
