@@ -144,7 +144,7 @@ NEUTRAL: dict[str, Any] = {
 def chromium() -> Iterator[Browser]:
     """Debian's, without a screen."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
         try:
             yield browser
         finally:
