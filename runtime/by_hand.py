@@ -51,8 +51,7 @@ def shown_theta(alignment: Alignment | None) -> Float64Array:
     """(2, 3) or (3, 3): the transform that is shown, of a flow the nearest affine; the plain stretch if refused."""
     if alignment is None or alignment.state == "refused":
         return IDENTITY_THETA
-    ir_hw = alignment.ir.shape[0], alignment.ir.shape[1]
-    if alignment.matrix_rgb_to_ir is not None:
-        return matrix_to_theta(alignment.matrix_rgb_to_ir, alignment.rgb_hw, ir_hw)
+    if alignment.theta is not None:
+        return alignment.theta
     matrix = fitted_affine(np.asarray(alignment.source_map_xy(), np.float64))
-    return matrix_to_theta(matrix, alignment.rgb_hw, ir_hw)
+    return matrix_to_theta(matrix, alignment.rgb_hw, alignment.warper.ir_hw)

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from vr.runtime.embedded import DEFAULT
 from vr.runtime.errors import InputError
 from vr.runtime.geometry import theta_of_numbers
 from vr.runtime.live_options import LiveOptions
 from vr.runtime.option import Option
 from vr.runtime.options import OPTIONS
+from vr.runtime.rigs import DEFAULT_RIG
+from vr.runtime.search import DEFAULT_SEARCH
 from vr.runtime.style import FOLLOW, Follow, Style, View
 
 
@@ -32,10 +35,10 @@ class Settings:
     ir_above: int = Style.ir_above
     follow: Follow = "estimate"
     theta: tuple[float, ...] | None = None
-    model: str = "default"
+    model: str = DEFAULT
     mode: str | None = None
-    rig: str = "fixed"
-    search: str = "near"
+    rig: str = DEFAULT_RIG
+    search: str = DEFAULT_SEARCH
 
     @property
     def style(self) -> Style:
@@ -46,7 +49,7 @@ class Settings:
     def of(options: LiveOptions) -> "Settings":
         """What a run begins with."""
         named = {key: getattr(options, key) for key in _OPTION_KEYS if key != "model"}
-        return Settings(**named, model="default" if options.model is None else str(options.model))
+        return Settings(**named, model=DEFAULT if options.model is None else str(options.model))
 
 
 _OPTION_KEYS = ("view", "alpha", "palette", "split", "ir_above", "follow", "model", "mode", "rig", "search")
@@ -85,6 +88,10 @@ class Controls:
         for listener in self._listeners:
             listener(changed)
         return changed
+
+    def estimate_anew(self) -> Settings:
+        """Forgets what was set by hand, and where to begin."""
+        return self.change({"follow": "estimate", "theta": None})
 
     def _checked(self, key: str, value: Any) -> Any:
         if key == "theta":

@@ -126,8 +126,8 @@ def facts(pair: Watched, status: PairStatus) -> list[RenderableType]:
     if pair.length:
         lines.append(ProgressBar(total=pair.length, completed=status.frames, width=28))
     lines += [_line(f"  {state}", str(count)) for state, count in status.states.items()]
-    if newest is not None and newest.ir is not None and newest.rgb is not None:
-        lines.append(_line("skew", f"{1000.0 * (newest.ir.time_s - newest.rgb.time_s):+.0f} ms (IR - RGB)"))
+    if newest is not None and newest.skew_ms is not None:
+        lines.append(_line("skew", f"{newest.skew_ms:+.0f} ms (IR - RGB)"))
     for role, camera in status.cameras.items():
         lines.append(_line(role, f"{camera.state}, {camera.age_s:.1f} s ago", _COLOURS.get(camera.state, "default")))
     lines.append(_line("view", f"{settings.view}, {settings.model}"))

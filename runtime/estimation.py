@@ -14,7 +14,7 @@ from vr.runtime.alignment import Alignment, State
 from vr.runtime.errors import InputError
 from vr.runtime.option import AUTO
 from vr.runtime.pairing import Pair
-from vr.runtime.preprocess import Frame
+from vr.runtime.preprocess import Frame, frame_hw
 from vr.runtime.rigs import RigPrior
 
 FRESH_S = 0.5
@@ -237,15 +237,11 @@ class _Estimate:
         state: State = self.alignment.state
         if state != "refused" and age_s > fresh_s:
             state = "held" if age_s <= prior.hold_s else "refused"
-        return self.alignment.carried_to(pair.ir.frame, _hw(pair.rgb.frame), state, age_s)
+        return self.alignment.carried_to(pair.ir.frame, frame_hw(pair.rgb.frame), state, age_s)
 
 
 def _held(newest: _Estimate | None, pair: Pair, prior: RigPrior) -> Alignment:
     """The newest transform, never as `estimated`: for a pair of a frozen camera, which shows nothing of now."""
     if newest is None:
-        return Alignment("refused", None, None, None, _hw(pair.rgb.frame), pair.ir.frame)
+        return Alignment("refused", None, None, None, frame_hw(pair.rgb.frame), pair.ir.frame)
     return newest.carried_to(pair, prior, fresh_s=-1.0)
-
-
-def _hw(frame: Frame) -> tuple[int, int]:
-    return frame.shape[0], frame.shape[1]

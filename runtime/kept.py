@@ -81,9 +81,10 @@ def keeping(
         yield
         return
     began = controls.settings
-    for fault in restored(controls, read_kept(path), given):
+    kept = read_kept(path)
+    for fault in restored(controls, kept, given):
         say(fault)
-    keeper = Keeper(controls, path, began)
+    keeper = Keeper(controls, path, began, kept)
     try:
         yield
     finally:
@@ -93,9 +94,10 @@ def keeping(
 class Keeper:
     """Writes the settings of one rig after they have changed, at most twice a second, in a thread of its own."""
 
-    def __init__(self, controls: Controls, path: Path, began: Settings) -> None:
-        """began: what the run was told; what is as there is not kept."""
+    def __init__(self, controls: Controls, path: Path, began: Settings, written: dict[str, Any]) -> None:
+        """began: what the run was told; what is as there is not kept. written: what is in the file."""
         self._controls, self._path, self._began = controls, path, asdict(began)
+        self._written = written
         self._changed, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="keep settings", daemon=True)
         self._thread.start()
@@ -111,11 +113,11 @@ class Keeper:
         while not self._ended.is_set():
             self._changed.wait()
             self._ended.wait(_WAIT_S)
-            if not self._changed.is_set() or self._kept() == self._written():
-                self._changed.clear()
-                continue
             self._changed.clear()
-            self._write()
+            kept = self._kept()
+            if kept != self._written:
+                self._write(kept)
+                self._written = kept
 
     def _kept(self) -> dict[str, Any]:
         now = asdict(self._controls.settings)
@@ -123,15 +125,9 @@ class Keeper:
         now["follow"] = "estimate" if now["follow"] == "hold" else now["follow"]
         return {key: value for key, value in now.items() if value != self._began[key]}
 
-    def _written(self) -> dict[str, Any]:
-        try:
-            return read_kept(self._path)
-        except InputError:
-            return {"": None}
-
-    def _write(self) -> None:
+    def _write(self, kept: dict[str, Any]) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, json.dumps(self._kept(), indent=1).encode() + b"\n")
+            write_whole(self._path, json.dumps(kept, indent=1).encode() + b"\n")
         except (OSError, OutputError) as error:
             LOG.warning("settings are not kept: %s", error)

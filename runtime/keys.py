@@ -98,7 +98,7 @@ def _hold(_key: str, controls: Controls, _actions: Actions) -> str:
 
 
 def _reset(_key: str, controls: Controls, _actions: Actions) -> str:
-    controls.change({"follow": "estimate", "theta": None})
+    controls.estimate_anew()
     return "estimating anew"
 
 

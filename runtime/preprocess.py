@@ -37,6 +37,11 @@ def check_frame(frame: Frame, role: str) -> None:
         raise InputError(f"{role} frame is {frame.shape[1]}x{frame.shape[0]} px; expected sides of 16 to {MAX_SIDE_PX}")
 
 
+def frame_hw(frame: Frame) -> SizeHw:
+    """Height and width, whatever the channels."""
+    return frame.shape[0], frame.shape[1]
+
+
 def to_8bit(frame: Frame) -> NDArray[np.uint8]:
     """uint16 to uint8 by a linear stretch between the 1st and 99th percentile; uint8 is returned unchanged."""
     if frame.dtype == np.uint8:

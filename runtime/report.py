@@ -144,8 +144,8 @@ class LiveStats:
         self.frames += 1
         self._states[output.state] += 1
         self._latency_ms.append(output.latency_ms["total"])
-        if output.ir is not None and output.rgb is not None:
-            self._skew_ms.append(abs(output.ir.time_s - output.rgb.time_s) * 1000.0)
+        if output.skew_ms is not None:
+            self._skew_ms.append(abs(output.skew_ms))
         if alignment is not None and truth is not None:
             before_px = unaligned_error_px(truth, alignment.rgb_hw, _ir_hw(alignment))
             after_px = alignment_error_px(alignment, truth)

@@ -13,7 +13,7 @@ from vr.runtime.geometry import SizeHw, theta_of_numbers, theta_to_matrix
 from vr.runtime.interchange import RigTransform
 from vr.runtime.notices import Notice
 from vr.runtime.pairing import Pair
-from vr.runtime.preprocess import Frame
+from vr.runtime.preprocess import frame_hw
 
 _WORDS: dict[Follow, str] = {"hold": "transform held", "hand": "aligned by hand"}
 
@@ -74,7 +74,7 @@ class Steered:
     def _settings(self, pair: Pair) -> Settings:
         start, self._start = self._start, None
         if start is not None and self._controls.settings.theta is None:
-            theta = start.theta(_rgb_hw(pair), _hw(pair.ir.frame))
+            theta = start.theta(_rgb_hw(pair), frame_hw(pair.ir.frame))
             self._controls.change({"theta": theta.ravel().tolist()})
         return self._controls.settings
 
@@ -91,13 +91,9 @@ class Steered:
 
 
 def _by_hand(settings: Settings, pair: Pair) -> Alignment:
-    matrix = theta_to_matrix(theta_of_numbers(settings.theta), _rgb_hw(pair), _hw(pair.ir.frame))
+    matrix = theta_to_matrix(theta_of_numbers(settings.theta), _rgb_hw(pair), frame_hw(pair.ir.frame))
     return Alignment("held", None, matrix, None, _rgb_hw(pair), pair.ir.frame)
 
 
 def _rgb_hw(pair: Pair) -> SizeHw:
-    return _hw(pair.rgb.frame)
-
-
-def _hw(frame: Frame) -> SizeHw:
-    return frame.shape[0], frame.shape[1]
+    return frame_hw(pair.rgb.frame)

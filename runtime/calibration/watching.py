@@ -17,7 +17,7 @@ from vr.runtime.errors import InputError
 from vr.runtime.geometry import SizeHw
 from vr.runtime.live_options import LiveOptions
 from vr.runtime.pairing import Alone, Pair, Pairing, pair_sources
-from vr.runtime.preprocess import Frame, to_8bit, to_bgr
+from vr.runtime.preprocess import frame_hw, to_8bit, to_bgr
 from vr.runtime.search import search_for
 from vr.runtime.session import Runner
 from vr.runtime.sources import Role, SourcePair, open_pair
@@ -134,7 +134,7 @@ class _Watcher:
         return now_s - self._first_s
 
     def _look(self, pair: Pair) -> None:
-        self._watched.ir_hw, self._watched.rgb_hw = _hw(pair.ir.frame), _hw(pair.rgb.frame)
+        self._watched.ir_hw, self._watched.rgb_hw = frame_hw(pair.ir.frame), frame_hw(pair.rgb.frame)
         ir, rgb = _smaller(to_8bit(pair.ir.frame)), _smaller(to_bgr(pair.rgb.frame))
         answer = self._search.follow(PairLook(self._session, ir, rgb))
         self._search.lost = answer.transform is None
@@ -148,12 +148,8 @@ class _Watcher:
 
 def _smaller(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """At most KEPT_WIDTH_PX wide; a copy, for a camera's buffer may be used again."""
-    h, w = _hw(frame)
+    h, w = frame_hw(frame)
     if w <= KEPT_WIDTH_PX:
         return frame.copy()
     size_wh = KEPT_WIDTH_PX, max(1, round(h * KEPT_WIDTH_PX / w))
     return cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
-
-
-def _hw(frame: Frame) -> SizeHw:
-    return frame.shape[0], frame.shape[1]

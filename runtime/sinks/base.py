@@ -36,6 +36,13 @@ class Output:
         """Of the alignment; `refused` where a frame is missing."""
         return "refused" if self.alignment is None else self.alignment.state
 
+    @property
+    def skew_ms(self) -> float | None:
+        """IR time minus RGB time of a pair, both on the clock of the RGB source; None where a frame is missing."""
+        if self.ir is None or self.rgb is None:
+            return None
+        return (self.ir.time_s - self.rgb.time_s) * 1000.0
+
 
 class Sink(Protocol):
     """Takes the output frames in order."""

@@ -45,7 +45,11 @@ class Celsius:
             raise InputError(f"--ir-celsius is {text!r}: the scale must be more than 0, both finite; {expected}")
         return Celsius(scale, offset)
 
+    def degrees(self, raw: float) -> float:
+        """Of a raw level."""
+        return self.scale * raw + self.offset
+
     def hottest(self, frame: NDArray[np.uint16]) -> HotSpot:
         """The maximum of the 3x3 median of (h, w) uint16, which a single stuck pixel does not reach."""
         _, raw, _, (x, y) = cv2.minMaxLoc(cv2.medianBlur(frame, 3))
-        return HotSpot(int(x), int(y), self.scale * raw + self.offset)
+        return HotSpot(int(x), int(y), self.degrees(raw))

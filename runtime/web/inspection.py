@@ -1,12 +1,12 @@
 """What lies under one point of the picture."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from vr.runtime.alignment import Alignment
 from vr.runtime.errors import InputError
-from vr.runtime.geometry import apply_matrix
 from vr.runtime.preprocess import to_8bit, to_bgr
 from vr.runtime.sinks.base import Output
 from vr.runtime.sources.base import Stamped
@@ -28,7 +28,7 @@ def inspect(newest: Output | None, x: float, y: float, celsius: Celsius | None) 
     column, row = min(w - 1, max(0, round(x))), min(h - 1, max(0, round(y)))
     blue_green_red = to_bgr(newest.rgb.frame[row : row + 1, column : column + 1])[0, 0]
     alignment = newest.alignment
-    ir_xy = None if alignment is None else _source_point(alignment, x, y)
+    ir_xy = None if alignment is None else _source_point(alignment, x, y, column, row)
     sees = alignment is not None and bool(alignment.warper.has_data[row, column])
     return {
         "rgb": [int(level) for level in blue_green_red[::-1]],
@@ -46,18 +46,12 @@ def _of_infrared(ir: Stamped | None, ir_xy: tuple[float, float] | None, celsius:
     if not (0 <= column < ir.frame.shape[1] and 0 <= row < ir.frame.shape[0]):
         return {"ir": None, "celsius": None}
     level = to_8bit(ir.frame)[row : row + 1, column]
-    degrees = None if celsius is None or ir.raw is None else celsius.scale * float(ir.raw[row, column]) + celsius.offset
+    degrees = None if celsius is None or ir.raw is None else celsius.degrees(float(ir.raw[row, column]))
     return {"ir": round(float(np.mean(level))), "celsius": None if degrees is None else round(degrees, 2)}
 
 
-def _source_point(alignment: Alignment, x: float, y: float) -> tuple[float, float] | None:
-    """In the IR frame; None if refused."""
-    if alignment.matrix_rgb_to_ir is not None:
-        x_ir, y_ir = apply_matrix(alignment.matrix_rgb_to_ir, np.array([x, y]))
-        return float(x_ir), float(y_ir)
-    if alignment.flow is None:
-        return None
-    source_map = alignment.source_map_xy()
-    row, column = min(round(y), source_map.shape[0] - 1), min(round(x), source_map.shape[1] - 1)
-    x_ir, y_ir = source_map[max(0, row), max(0, column)]
-    return float(x_ir), float(y_ir)
+def _source_point(alignment: Alignment, x: float, y: float, column: int, row: int) -> tuple[float, float] | None:
+    """In the IR frame; of a flow that of the nearest pixel; None if refused."""
+    point = (x, y) if alignment.flow is None else (column, row)
+    x_ir, y_ir = alignment.rgb_to_ir([point])[0].tolist()
+    return None if math.isnan(x_ir) or math.isnan(y_ir) else (x_ir, y_ir)

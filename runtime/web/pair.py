@@ -10,6 +10,7 @@ from vr.runtime.controls import FOLLOW, Controls, as_json
 from vr.runtime.errors import InputError
 from vr.runtime.keys import KEY_HELP
 from vr.runtime.pairing.base import PairingCounts
+from vr.runtime.report import STATES
 from vr.runtime.rigs import RIGS
 from vr.runtime.search import SEARCHES
 from vr.runtime.sinks.base import Output
@@ -83,7 +84,7 @@ class WebPair:
         if unknown:
             raise InputError(f"there is no {unknown[0]!r:.80}; expected some of {', '.join(_NUDGE_KEYS)}")
         if asked.get("reset", False) is True:
-            return self.change({"follow": "estimate", "theta": None})
+            return as_json(self.controls.estimate_anew())
         move_xy = _point(asked, "move_xy") or (0.0, 0.0)
         rotate_deg = _number(asked, "rotate_deg", 0.0, -360.0, 360.0)
         scale = _number(asked, "scale", 1.0, 1.0 / _LARGEST_SCALE, _LARGEST_SCALE)
@@ -124,7 +125,7 @@ class WebPair:
         """What was counted since the start."""
         counts = self.counts()
         return {
-            **{state: now.states.get(state, 0) for state in ("estimated", "held", "refused")},
+            **{state: now.states.get(state, 0) for state in STATES},
             "paired": counts.paired,
             "unpaired_rgb": counts.unpaired_rgb,
             "dropped_rgb": counts.dropped_rgb,
@@ -144,10 +145,8 @@ class WebPair:
 
 
 def skew_ms(output: Output | None) -> float | None:
-    """IR time minus RGB time of a pair, both on the clock of the RGB source."""
-    if output is None or output.ir is None or output.rgb is None:
-        return None
-    return round((output.ir.time_s - output.rgb.time_s) * 1000.0, 2)
+    """Of the newest output, rounded; None before the first."""
+    return None if output is None or output.skew_ms is None else round(output.skew_ms, 2)
 
 
 def _latency_json(now: PairStatus, newest: Output | None) -> dict[str, float | None]:
